@@ -1,0 +1,44 @@
+"""The harness: claims, checks, verdicts, runner, report and command line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..theory._lazy import lazy
+
+if TYPE_CHECKING:
+    from .claim import Claim as Claim
+    from .claim import Context as Context
+    from .claims import CLAIMS as CLAIMS
+    from .evidence import Evidence as Evidence
+    from .evidence import Outcome as Outcome
+    from .identity import check_identity as check_identity
+    from .problems import PROBLEMS as PROBLEMS
+    from .problems import Problem as Problem
+    from .runner import run_claims as run_claims
+    from .sample_checks import check_samples as check_samples
+    from .sample_checks import samples_needed as samples_needed
+    from .sampler_checks import check_sampler as check_sampler
+    from .score_checks import check_score as check_score
+    from .verdict import Report as Report
+    from .verdict import Verdict as Verdict
+
+_EXPORTS = {
+    "CLAIMS": "claims",
+    "Claim": "claim",
+    "Context": "claim",
+    "Evidence": "evidence",
+    "Outcome": "evidence",
+    "PROBLEMS": "problems",
+    "Problem": "problems",
+    "Report": "verdict",
+    "Verdict": "verdict",
+    "check_identity": "identity",
+    "check_sampler": "sampler_checks",
+    "check_samples": "sample_checks",
+    "check_score": "score_checks",
+    "run_claims": "runner",
+    "samples_needed": "sample_checks",
+}
+__all__ = sorted(_EXPORTS)  # pyright: ignore[reportUnsupportedDunderAll]
+__getattr__, __dir__ = lazy(__name__, _EXPORTS)
