@@ -1,1 +1,1 @@
-"""Room."""
+"""Networks and training; imports torch."""

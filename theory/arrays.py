@@ -40,10 +40,11 @@ def namespace(*arrays: Array) -> Any:
 def like(parameter: Any, x: Array) -> Array:
     """A numpy parameter as an array of the library, dtype and device of ``x``."""
     xp = namespace(x)
-    if is_torch_array(x) and str(device(x)) == "mps":
-        # mps has no float64, not even on the way.
-        parameter = np.asarray(parameter, dtype=np.float32)
-    return xp.asarray(np.asarray(parameter), dtype=x.dtype, device=device(x))
+    raw = np.asarray(parameter)
+    if is_torch_array(x):
+        # Parameters are read-only, which torch cannot express: it gets a copy. mps has no float64.
+        raw = np.array(raw, dtype=np.float32 if str(device(x)).startswith("mps") else raw.dtype)
+    return xp.asarray(raw, dtype=x.dtype, device=device(x))
 
 
 def as_points(x: Array, dim: int, name: str = "x") -> Array:

@@ -1,0 +1,69 @@
+"""Randomness: named substreams, exact draws from a law, and a bridge to torch generators.
+
+Nothing here, and nothing in the package, reads or writes a global random state.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..theory._checks import bad
+from ..theory.protocols import Array
+
+if TYPE_CHECKING:
+    import torch
+
+
+def substream(seed: int, *names: str | int) -> np.random.Generator:
+    """The generator of a named part of a run: the same seed and names give the same bits.
+
+    Args:
+        seed: entropy of the run.
+        names: path of the part, e.g. ``("esm", "digits", 3)``.
+    """
+    keys = [zlib.crc32(n.encode()) if isinstance(n, str) else int(n) for n in names]
+    return np.random.default_rng(np.random.SeedSequence([int(seed), *keys]))
+
+
+def draw(p: Any, n: int, *, rng: np.random.Generator) -> Array:
+    """``n`` independent exact draws of ``p``, shape ``(n, d)`` float64.
+
+    Laws are maps of uniforms and normals (``transport``); a law that is convolved with Gaussian noise
+    is drawn by adding that noise.
+
+    Raises:
+        ValueError: ``n`` is negative, ``rng`` is no numpy generator, or the law cannot be drawn.
+    """
+    if not isinstance(rng, np.random.Generator):
+        raise bad(
+            "rng",
+            type(rng).__name__,
+            "a numpy.random.Generator",
+            "pass numpy.random.default_rng(0)",
+        )
+    if int(n) != n or n < 0:
+        raise bad("n", n, "a number of draws, zero or more", "pass an integer")
+    if hasattr(p, "draw_with"):  # Convolved: a draw of the base plus Gaussian noise
+        return p.draw_with(n, rng)
+    if not hasattr(p, "transport"):
+        raise bad(
+            "p",
+            type(p).__name__,
+            "a law with exact draws",
+            "use a normalised law of scoreproof.theory",
+        )
+    return p.transport(rng.random(n), rng.standard_normal((n, p.dim)))
+
+
+def torch_generator(
+    rng: np.random.Generator, device: str | torch.device = "cpu"
+) -> torch.Generator:
+    """A torch generator on ``device``, seeded by the next 63 bits of ``rng``."""
+    import torch
+
+    generator = torch.Generator(device=device)
+    generator.manual_seed(int(rng.integers(0, 2**63 - 1)))
+    return generator
