@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from ._lazy import lazy
 
 if TYPE_CHECKING:
-    from .marginal import Marginal as Marginal
-    from .marginal import marginal as marginal
+    from .marginals import Marginal as Marginal
+    from .marginals import marginal as marginal
     from .mixtures import Gaussian as Gaussian
     from .mixtures import GaussianMixture as GaussianMixture
     from .sde import VE as VE
@@ -21,10 +21,10 @@ _EXPORTS = {
     "GaussianMixture": "mixtures",
     "Kernel": "sde",
     "LinearSDE": "sde",
-    "Marginal": "marginal",
+    "Marginal": "marginals",
     "VE": "sde",
     "VP": "sde",
-    "marginal": "marginal",
+    "marginal": "marginals",
 }
 __all__ = sorted(_EXPORTS)  # pyright: ignore[reportUnsupportedDunderAll]
 __getattr__, __dir__ = lazy(__name__, _EXPORTS)

@@ -1,0 +1,1 @@
+"""The ledger: every printed formula as a claim with checks and mutants."""
