@@ -1,0 +1,48 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+OUT ?= scoreproof-report
+
+.PHONY: help validate test lint bench picture clean
+
+help:
+	@echo "make validate   set up, decide every claim on real input, write $(OUT)/index.html"
+	@echo "make test       set up, run the tests"
+	@echo "make lint       ruff and pyright"
+	@echo "make bench      speed ratios, measured side by side"
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.core: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install -c constraints.txt setuptools
+	$(PIP) install -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.core
+	$(PIP) install -c constraints.txt -e ".[dev]"
+	@touch $@
+
+# Exit status 3 (something undecided) is a result, not a failure of the run; it is printed by the run itself.
+validate: $(VENV)/.core
+	$(BIN)/scoreproof validate --out $(OUT)
+
+test: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	@mkdir -p .typing/scoreproof
+	@for room in theory numerics models validation; do ln -sfn ../../$$room .typing/scoreproof/$$room; done
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+bench: $(VENV)/.dev
+	@for b in benchmarks/bench_*.py; do echo "== $$b"; $(BIN)/python $$b || exit 1; done
+
+picture: $(VENV)/.core
+	$(BIN)/python examples/picture.py docs/picture.svg
+
+clean:
+	rm -rf $(VENV) .typing build *.egg-info $(OUT)
