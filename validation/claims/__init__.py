@@ -1,1 +1,59 @@
 """The ledger: every printed formula as a claim with checks and mutants."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from ...theory._checks import bad
+
+if TYPE_CHECKING:
+    from ..claim import Claim
+
+#: Modules of this package, each with ``CLAIMS: tuple[Claim, ...]``, in the order of the ledger.
+_SECTIONS: tuple[str, ...] = ()
+
+__all__ = ["CLAIMS", "Ledger"]
+
+
+class Ledger(Mapping[str, "Claim"]):
+    """Claims by id, in the order of their sections; the sections load on first use.
+
+    Args:
+        sections: absolute names of modules that hold ``CLAIMS``.
+    """
+
+    def __init__(self, sections: tuple[str, ...]) -> None:
+        self._sections = sections
+
+    @cached_property
+    def _claims(self) -> dict[str, Claim]:
+        claims: dict[str, Claim] = {}
+        for section in self._sections:
+            for claim in importlib.import_module(section).CLAIMS:
+                if claim.id in claims:
+                    raise bad(
+                        f"CLAIMS of {section}",
+                        f"{claim.id!r} a second time",
+                        "each id once",
+                        "rename one of the two",
+                    )
+                claims[claim.id] = claim
+        return claims
+
+    def __getitem__(self, id: str) -> Claim:
+        return self._claims[id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._claims)
+
+    def __len__(self) -> int:
+        return len(self._claims)
+
+    def __repr__(self) -> str:
+        return f"Ledger({', '.join(s.rpartition('.')[2] for s in self._sections)})"
+
+
+CLAIMS = Ledger(tuple(f"{__name__}.{section}" for section in _SECTIONS))
