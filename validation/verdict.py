@@ -181,7 +181,7 @@ class Verdict:
             "kinds": self.kinds,
             "evidence": [asdict(e) for e in self.evidence],
             "diagnosis": asdict(self.diagnosis) if self.diagnosis else None,
-            "correction": self.correction.to_dict() if self.correction else None,
+            "correction": None if self.correction is None else self.correction.to_dict(),
             "mutants": [asdict(m) for m in self.mutants],
             "finding": self.finding,
             "figure": dict(self.figure) if self.figure else None,
@@ -224,13 +224,16 @@ def _number(value: Any) -> Any:
     return float(value) if value in ("nan", "inf", "-inf") else value
 
 
+_TEXT = frozenset({"check", "kind", "message", "text", "cause", "runner_up"})
+
+
 def _numbers(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: _number(v) for k, v in data.items()}
+    return {k: v if k in _TEXT else _number(v) for k, v in data.items()}
 
 
 def _evidence(data: Mapping[str, Any]) -> Evidence:
     names = {f.name for f in fields(Evidence)}
-    plain_fields = {k: _number(v) for k, v in data.items() if k in names}
+    plain_fields = {k: v for k, v in _numbers(data).items() if k in names}
     if data["measured"]:
         plain_fields["measured"] = Measured(**_numbers(data["measured"]))
     if data["allowed"]:
