@@ -11,7 +11,7 @@ from typing import Any
 
 from ..claim import Check, Claim, Context
 from ..evidence import Evidence
-from .tools import EPS, number, printed
+from .tools import EPS, named, number, printed
 
 DIGITS = 30
 SOURCE = ("000",)
@@ -71,11 +71,6 @@ def _value(key: str, text: str, example: Example | None = None) -> Check:
     return check
 
 
-def _named(check: Check, name: str) -> Check:
-    check.__name__ = name
-    return check
-
-
 def _decimal(
     id: str,
     statement: str,
@@ -100,7 +95,7 @@ def _decimal(
             id,
             statement.replace("VALUE", text),
             checks={"value": _value(key, text)},
-            mutants={"value": [_named(_value(key, text, e), name) for name, e in wrong.items()]},
+            mutants={"value": [named(_value(key, text, e), name) for name, e in wrong.items()]},
             source=SOURCE if printed_by_source else (),
             assumptions=("within half a unit of the last digit printed",),
             correction=correction,
@@ -134,8 +129,8 @@ def _quotient_claim(text: str, correction: Claim | None, role: str) -> Claim:
         checks={"value": _quotient("0.1504", "0.1471", text)},
         mutants={
             "value": [
-                _named(_quotient("0.1471", "0.1504", text), "inverted"),
-                _named(_quotient("0.3771", "0.2507", text), "other-numbers"),
+                named(_quotient("0.1471", "0.1504", text), "inverted"),
+                named(_quotient("0.3771", "0.2507", text), "other-numbers"),
             ]
         },
         source=SOURCE if role == "printed" else (),
@@ -221,13 +216,13 @@ CLAIMS: tuple[Claim, ...] = (
         },
         mutants={
             "noised": [
-                _named(_training("", lambda x, e, s, p: x + s**2 * e, "2.4"), "variance-for-sigma")
+                named(_training("", lambda x, e, s, p: x + s**2 * e, "2.4"), "variance-for-sigma")
             ],
-            "loss": [_named(_training("", lambda x, e, s, p: (p - e) ** 2 / 2, "0.04"), "halved")],
+            "loss": [named(_training("", lambda x, e, s, p: (p - e) ** 2 / 2, "0.04"), "halved")],
             "implied": [
-                _named(_training("", lambda x, e, s, p: -p / s**2, "-1.2"), "variance-for-sigma")
+                named(_training("", lambda x, e, s, p: -p / s**2, "-1.2"), "variance-for-sigma")
             ],
-            "conditional": [_named(_training("", lambda x, e, s, p: e / s, "-1.6"), "sign")],
+            "conditional": [named(_training("", lambda x, e, s, p: e / s, "-1.6"), "sign")],
         },
         source=SOURCE,
         assumptions=("to the digits printed",),
@@ -279,7 +274,7 @@ CLAIMS: tuple[Claim, ...] = (
         "S8.g",
         r"the noise $\sqrt{h} z$ nearly cancels the drift $\frac{h}{2} s$",
         checks={"rest": _cancels(0.0, 0.2)},
-        mutants={"rest": [_named(_cancels(0.0, 0.2, Example(z="0.3")), "sign-of-noise")]},
+        mutants={"rest": [named(_cancels(0.0, 0.2, Example(z="0.3")), "sign-of-noise")]},
         source=SOURCE,
         assumptions=(_NEARLY,),
         correction=Claim(
@@ -287,7 +282,7 @@ CLAIMS: tuple[Claim, ...] = (
             r"the noise $\sqrt{h} z = -0.0949$ outweighs the drift $\frac{h}{2} s = 0.0512$: their sum is "
             r"between $-0.9$ and $-0.8$ of the drift",
             checks={"rest": _cancels(0.8, 0.9)},
-            mutants={"rest": [_named(_cancels(0.8, 0.9, Example(z="-0.17")), "smaller-noise")]},
+            mutants={"rest": [named(_cancels(0.8, 0.9, Example(z="-0.17")), "smaller-noise")]},
             group="ledger",
         ),
         finding=lambda evidence: evidence["rest"].message,

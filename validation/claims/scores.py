@@ -10,19 +10,11 @@ import numpy as np
 from ...theory.protocols import Vector
 from ..claim import Check, Claim, Context
 from ..evidence import Evidence
+from .derivatives import gradient
 from .laws import points_of, skewed_1d, skewed_2d, skewed_8d, tilted_gaussian
-from .tools import EPS, agreement, number
+from .tools import EPS, agreement, named, number
 
 CONSTANTS = (1e-3, 0.5, 7.0, 1e5)
-
-
-def _gradient(f: Callable[[Any], Any], x: Vector) -> Vector:
-    """Gradient of a scalar field by reverse-mode differentiation, an independent route to every score."""
-    import torch
-
-    y = torch.tensor(x, dtype=torch.float64, requires_grad=True)
-    (gradient,) = torch.autograd.grad(f(y).sum(), y)
-    return gradient.numpy()
 
 
 def _rounding(score: Vector, condition: float = 1.0) -> float:
@@ -35,7 +27,7 @@ def _scaled(log_density: Callable[[Any, float], Any]) -> Check:
         law = skewed_2d()
         x = points_of(law)
         truth = law.score(x)
-        routes = [_gradient(lambda y, c=c: log_density(law.log_prob(y), c), x) for c in CONSTANTS]
+        routes = [gradient(lambda y, c=c: log_density(law.log_prob(y), c), x) for c in CONSTANTS]
         return agreement(
             np.stack(routes),
             np.stack([truth] * len(CONSTANTS)),
@@ -53,10 +45,10 @@ def _energy(sign: float) -> Check:
         law = skewed_8d()
         x = points_of(law)
         # E = -log p + log Z with an arbitrary Z: only grad E may enter.
-        gradient = _gradient(lambda y: -law.log_prob(y) + np.log(3.7), x)
+        slope = gradient(lambda y: -law.log_prob(y) + np.log(3.7), x)
         truth = law.score(x)
         return agreement(
-            sign * gradient,
+            sign * slope,
             truth,
             bound=_rounding(truth, 40.0),
             tolerance=1e-8,
@@ -71,7 +63,7 @@ def _gaussian(matrix: Callable[[Vector], Vector], shift: float = 1.0) -> Check:
         law = tilted_gaussian()
         x = points_of(law)
         formula = -(x - shift * law.mean) @ matrix(law.covariance)
-        truth = _gradient(law.log_prob, x)
+        truth = gradient(law.log_prob, x)
         return agreement(
             formula,
             truth,
@@ -101,7 +93,7 @@ def _mixture(weighting: str) -> Check:
                 "density": heights / heights.sum(axis=1, keepdims=True),
             }[weighting]
             formula = -np.einsum("nk,kij,nkj->ni", weights, inverse, off)
-            truth = _gradient(law.log_prob, x)
+            truth = gradient(law.log_prob, x)
             truths.append(float(np.abs(truth).max()))
             gaps.append(float(np.abs(formula - truth).max()))
         return agreement(
@@ -118,7 +110,7 @@ def _mixture(weighting: str) -> Check:
 def _quadratic(sign: float) -> Check:
     def check(ctx: Context) -> Evidence:
         x = points_of(skewed_2d())
-        gradient = sign * _gradient(lambda y: -(y**2).sum(-1), x)
+        slope = sign * gradient(lambda y: -(y**2).sum(-1), x)
         score = -x
         cosine = (
             (gradient * score).sum(1)
@@ -137,12 +129,6 @@ def _quadratic(sign: float) -> Check:
     return check
 
 
-def _named(check: Check, name: str) -> Check:
-    """Gives a mutant the name under which the report lists it."""
-    check.__name__ = name
-    return check
-
-
 CLAIMS: tuple[Claim, ...] = (
     Claim(
         "S1",
@@ -153,8 +139,8 @@ CLAIMS: tuple[Claim, ...] = (
             "energy": _energy(-1.0),
         },
         mutants={
-            "constant": [_named(_scaled(lambda log_p, c: c * log_p), "c-in-the-exponent")],
-            "energy": [_named(_energy(1.0), "plus-gradient")],
+            "constant": [named(_scaled(lambda log_p, c: c * log_p), "c-in-the-exponent")],
+            "energy": [named(_energy(1.0), "plus-gradient")],
         },
         source=("000", "001", "003", "004"),
         assumptions=(
@@ -169,9 +155,9 @@ CLAIMS: tuple[Claim, ...] = (
         checks={"formula": _gaussian(np.linalg.inv)},
         mutants={
             "formula": [
-                _named(_gaussian(lambda c: c), "covariance-not-inverted"),
-                _named(_gaussian(np.linalg.inv, -1.0), "sign-of-the-mean"),
-                _named(_gaussian(lambda c: np.diag(1 / np.diag(c))), "diagonal-only"),
+                named(_gaussian(lambda c: c), "covariance-not-inverted"),
+                named(_gaussian(np.linalg.inv, -1.0), "sign-of-the-mean"),
+                named(_gaussian(lambda c: np.diag(1 / np.diag(c))), "diagonal-only"),
             ]
         },
         source=("000",),
@@ -188,8 +174,8 @@ CLAIMS: tuple[Claim, ...] = (
         checks={"formula": _mixture("posterior")},
         mutants={
             "formula": [
-                _named(_mixture("prior"), "prior-weights"),
-                _named(_mixture("density"), "weights-without-prior"),
+                named(_mixture("prior"), "prior-weights"),
+                named(_mixture("density"), "weights-without-prior"),
             ]
         },
         source=("000",),
@@ -201,7 +187,7 @@ CLAIMS: tuple[Claim, ...] = (
         "S7",
         r"for $\mathcal{N}(0, I)$ the gradient of $f(x) = -x_1^2 - x_2^2$ points along the score",
         checks={"cosine": _quadratic(1.0)},
-        mutants={"cosine": [_named(_quadratic(-1.0), "descent")]},
+        mutants={"cosine": [named(_quadratic(-1.0), "descent")]},
         source=("002",),
         assumptions=("'along' means a cosine of one; the lengths differ by a factor of two",),
         role="printed",

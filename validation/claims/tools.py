@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..claim import Check
 from ..evidence import Allowed, Evidence, Kind, Measured, interval
 
 EPS = float(np.finfo(np.float64).eps)
@@ -93,3 +94,9 @@ def number(
 ) -> Evidence:
     """A number with an error bound against the interval that the claim allows."""
     return interval("", kind, value, error, allowed, n=n, message=message)
+
+
+def named(check: Check, name: str) -> Check:
+    """Gives a mutant the name under which the report lists it."""
+    check.__name__ = name
+    return check

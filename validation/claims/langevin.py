@@ -1,0 +1,422 @@
+"""Ledger, Langevin dynamics: L1, L2 (stationarity), L4 to L8 (chains with a step), L11 (conventions)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ...numerics.confidence import dkw_radius
+from ...numerics.gaussian_law import EigenLaw, ula_affine, ula_law
+from ...numerics.langevin import mala_log_ratio, mala_step, ula_step
+from ...numerics.rng import draw
+from ...theory.mixtures import Gaussian, GaussianMixture
+from ...theory.protocols import Vector
+from ..claim import Check, Claim, Context
+from ..evidence import Evidence, interval
+from .derivatives import divergence, laplacian
+from .laws import points_of, skewed_1d, skewed_2d, skewed_8d, tilted_gaussian
+from .tools import EPS, agreement, named, number
+
+DOUBLINGS = 40
+TARGET = Gaussian([1.5, -0.4], [[0.9, 0.3], [0.3, 0.25]])
+
+
+def _stationary(pull: float, spread: float) -> Check:
+    """``-div(pull p s) + spread lap p`` with derivatives of the density itself, relative to its terms."""
+
+    def check(ctx: Context) -> Evidence:
+        rests, size = [], 0.0
+        for law in (skewed_1d(), skewed_2d(), skewed_8d()):
+            x = points_of(law, reach=2.0)
+
+            def density(y: Any, law: GaussianMixture = law) -> Any:
+                return law.log_prob(y).exp()
+
+            def flux(y: Any, law: GaussianMixture = law) -> Any:
+                return law.log_prob(y).exp()[:, None] * law.score(y)
+
+            p = np.exp(law.log_prob(x))
+            out = pull * divergence(flux, x) / p
+            back = spread * laplacian(density, x) / p
+            size = max(size, float(np.abs(out).max()))
+            rests.append(back - out)
+        rest = np.concatenate(rests)
+        return agreement(
+            rest / size,
+            np.zeros_like(rest),
+            # two second derivatives in up to 8 dimensions, relative to their largest value
+            bound=4096 * EPS,
+            tolerance=1e-8,
+            message="Fokker-Planck right-hand side at p over the size of its terms, d = 1, 2, 8",
+        )
+
+    return check
+
+
+def _weak(pull: float, spread: float) -> Check:
+    """``E_p[pull s . grad phi + spread lap phi] = 0`` for plane waves phi, by quadrature."""
+
+    def check(ctx: Context) -> Evidence:
+        from ...numerics.quadrature import expectation
+
+        worst, error, nodes = 0.0, 0.0, 0
+        waves = np.array([[0.7, -0.4], [1.3, 0.9], [-0.5, 1.6]])
+        for law in (skewed_1d(), skewed_2d()):
+            for wave in waves[:, : law.dim]:
+
+                def term(x: Vector, w: Vector = wave, law: GaussianMixture = law) -> Vector:
+                    phase = x @ w + 0.3
+                    along = -np.sin(phase)[:, None] * w
+                    return pull * (law.score(x) * along).sum(1) - spread * (w @ w) * np.cos(phase)
+
+                found = expectation(term, law)
+                worst = max(worst, abs(float(found.value)))
+                error = max(error, float(found.error))
+                nodes += found.evaluations
+        return agreement(
+            worst,
+            0.0,
+            bound=error,
+            tolerance=1e-7,
+            kind="quadrature",
+            n=nodes,
+            message="mean of the generator applied to three plane waves, in one and two dimensions",
+        )
+
+    return check
+
+
+def _stationarity(
+    id: str, equation: str, source: tuple[str, ...], pull: float, spread: float
+) -> Claim:
+    wrong = {
+        "noise-halved": (pull, spread / 2),
+        "score-halved": (pull / 2, spread),
+        "sign-of-the-score": (-pull, spread),
+    }
+    return Claim(
+        id,
+        rf"${equation}$ leaves $p$ stationary: its Fokker-Planck right-hand side vanishes at $p$",
+        checks={"pointwise": _stationary(pull, spread), "weak": _weak(pull, spread)},
+        mutants={
+            "pointwise": [named(_stationary(*v), k) for k, v in wrong.items()],
+            "weak": [named(_weak(*v), k) for k, v in wrong.items()],
+        },
+        source=source,
+        assumptions=("decided on skewed mixtures in one, two and eight dimensions",),
+        role="printed",
+        group="ledger",
+    )
+
+
+def _variance_of_chain(
+    step: float, formula: Callable[[Vector, float], Vector], tolerance: float, spread: float = 1.0
+) -> Check:
+    """Exact law of 2^40 steps of ``x + d s + sqrt(2 d spread) z`` against a formula for its variance."""
+
+    def check(ctx: Context) -> Evidence:
+        target = EigenLaw.of(TARGET)
+        move = ula_affine(target, step=step)
+        move = type(move)(move.gain, move.shift, spread * move.noise)
+        for _ in range(DOUBLINGS):  # the affine map composed with itself: 2^40 steps
+            move = move.then(move)
+        law = target.push(move)
+        gap = law.variance / formula(target.variance, step) - 1
+        worst = float(gap[np.argmax(np.abs(gap))])
+        return number(
+            worst,
+            error=64
+            * EPS
+            / min(1.0, step),  # a contraction by 1 - step/lambda sums its rounding errors
+            allowed=(-tolerance, tolerance),
+            n=2**DOUBLINGS,
+            message=f"relative excess of the stationary variance at step {step:g}: {worst:+.4g}",
+        )
+
+    return check
+
+
+def _target_variance(v: Vector, d: float) -> Vector:
+    return v
+
+
+def _ula_variance(v: Vector, d: float) -> Vector:
+    return v / (1 - d / (2 * v))
+
+
+def _exactness(id: str, chain: str, bias: str, source: tuple[str, ...], step: float) -> Claim:
+    """The claim that a chain with a finite step is exactly stationary at p, and what holds instead."""
+    wrong = {
+        "noise-halved": _variance_of_chain(step, _target_variance, 1e-9, spread=0.5),
+        "noise-doubled": _variance_of_chain(step, _target_variance, 1e-9, spread=2.0),
+    }
+    other = {
+        "target-variance": _variance_of_chain(step, _target_variance, 1e-9),
+        "first-order-only": _variance_of_chain(step, lambda v, d: v + d / 2, 1e-9),
+    }
+    return Claim(
+        id,
+        rf"the stationary distribution of {chain} is exactly $p$",
+        checks={"variance": _variance_of_chain(step, _target_variance, 1e-9)},
+        mutants={"variance": [named(f, k) for k, f in wrong.items()]},
+        source=source,
+        assumptions=("a step that is not zero; shown on a tilted Gaussian in two dimensions",),
+        correction=Claim(
+            id,
+            rf"for $\mathcal{{N}}(\mu, \Sigma)$ the stationary variance of {chain} along an eigendirection of "
+            rf"variance $v$ is exactly {bias}, so it is $p$ only in the limit of step zero",
+            checks={"variance": _variance_of_chain(step, _ula_variance, 1e-9)},
+            mutants={"variance": [named(f, k) for k, f in other.items()]},
+            group="ledger",
+        ),
+        finding=lambda evidence: evidence["variance"].message,
+        role="printed",
+        group="ledger",
+    )
+
+
+def _small_step(scale: float) -> Check:
+    return _variance_of_chain(1e-4 * scale, _target_variance, 1e-3)
+
+
+def _threshold(factor: float) -> Check:
+    """Smallest step h of ``x + (h/2) s + sqrt(h) z`` at which the chain stops contracting."""
+
+    def check(ctx: Context) -> Evidence:
+        target = EigenLaw.of(TARGET)
+        low, high = 0.0, 100.0
+        for _ in range(80):
+            middle = 0.5 * (low + high)
+            gain = ula_affine(target, step=middle / 2).gain
+            low, high = (middle, high) if float(np.abs(gain).max()) < 1 else (low, middle)
+        expected = factor * float(target.variance.min())
+        return number(
+            low / expected - 1,
+            error=16 * EPS * 100 / expected,
+            allowed=(-1e-9, 1e-9),
+            n=80,
+            message=f"the chain diverges from h = {low:.6g}; the smallest variance is "
+            f"{target.variance.min():.6g}",
+        )
+
+    return check
+
+
+def _diverges(step: float) -> Check:
+    def check(ctx: Context) -> Evidence:
+        target = EigenLaw.of(TARGET)
+        law = ula_law(target, target, step=step / 2, n_steps=200)
+        growth = float(law.variance.max() / target.variance.max())
+        return number(
+            np.log10(growth),
+            error=1e-6,
+            allowed=(3.0, np.inf),
+            n=200,
+            message=f"variance grew by 10^{np.log10(growth):.1f} in 200 steps of h = {step:g}",
+        )
+
+    return check
+
+
+def _balance(log_ratio: Callable[..., Vector], step: float = 0.4) -> Check:
+    """Detailed balance ``p(x) q(x, y) a(x, y) = p(y) q(y, x) a(y, x)`` with densities from the definition."""
+
+    def check(ctx: Context) -> Evidence:
+        law = skewed_2d()
+        rng = ctx.rng
+        x = draw(law, 2000, rng=rng)
+        y = x + step * law.score(x) + np.sqrt(2 * step) * rng.standard_normal(x.shape)
+
+        def flow(a: Vector, b: Vector) -> Vector:
+            q = -((b - a - step * law.score(a)) ** 2).sum(1) / (4 * step)
+            return law.log_prob(a) + q + np.minimum(0.0, log_ratio(law, a, b, step=step))
+
+        there, back = flow(x, y), flow(y, x)
+        size = 1 + float(np.abs(there).max())
+        return agreement(
+            there / size,
+            back / size,
+            bound=256 * EPS,
+            tolerance=1e-9,
+            message="log of the flow from x to y against that from y to x, 2,000 pairs",
+        )
+
+    return check
+
+
+def _metropolis_only(law: Any, x: Vector, y: Vector, *, step: float) -> Vector:
+    return law.log_prob(y) - law.log_prob(x)
+
+
+def _wrong_scale(law: Any, x: Vector, y: Vector, *, step: float) -> Vector:
+    return mala_log_ratio(law, x, y, step=2 * step)
+
+
+def _invariance(corrected: bool, step: float = 0.3) -> Check:
+    """Exact draws stay exact under 20 steps: sup-distance of their CDF, with a DKW band."""
+
+    def check(ctx: Context) -> Evidence:
+        law = skewed_1d()
+        n = min(ctx.budget, 60_000)
+        x = draw(law, n, rng=ctx.rng)
+        for _ in range(20):
+            if corrected:
+                x, _ = mala_step(law, x, step=step, rng=ctx.rng)
+            else:
+                x = ula_step(law.score, x, step=step, rng=ctx.rng)
+        u = np.sort(law.cdf(x))
+        grid = np.arange(n) / n
+        distance = float(max((u - grid).max(), (grid + 1 / n - u).max()))
+        radius = dkw_radius(n, ctx.level)
+        return interval(
+            "",
+            "confidence",
+            distance,
+            radius,
+            (-1.0, 0.03),
+            level=ctx.level,
+            n=n,
+            detectable=0.03 + 2 * radius,
+            seed=ctx.seed,
+            message=f"sup-distance {distance:.4f} of the CDF after 20 steps of size {step:g}",
+        )
+
+    return check
+
+
+def _ascent(step: float, sign: float = 1.0) -> Check:
+    """Share of 300 starts from which noiseless steps end at a nondegenerate maximum."""
+
+    def check(ctx: Context) -> Evidence:
+        law = GaussianMixture(
+            [0.5, 0.3, 0.2],
+            [[-2.0, 0.5], [2.2, -0.4], [0.4, 3.0]],
+            [[[0.5, 0.2], [0.2, 0.4]], [[0.3, -0.1], [-0.1, 0.6]], [[0.4, 0.0], [0.0, 0.2]]],
+        )
+        x = law.mean + 3 * ctx.rng.standard_normal((300, 2))
+        for _ in range(3000):
+            x = x + sign * step * law.score(x)
+            if np.abs(x).max() > 1e6:  # gone: the score there is not zero
+                break
+        still = np.linalg.norm(law.score(x), axis=1) < 1e-9
+        curved = np.zeros(len(x), dtype=bool)
+        curved[still] = np.linalg.eigvalsh(law.hessian(x[still]))[:, -1] < -1e-3
+        share = float(curved.mean())
+        return number(
+            share,
+            error=0.0,
+            allowed=(1.0, 1.0),
+            n=len(x),
+            message=f"{100 * share:.1f} % of 300 starts end where the score is zero and the Hessian negative",
+        )
+
+    return check
+
+
+def _conventions(factor: float) -> Check:
+    def check(ctx: Context) -> Evidence:
+        law = tilted_gaussian()
+        rng = ctx.rng
+        x, z, d = draw(law, 200, rng=rng), rng.standard_normal((200, 3)), 0.07
+        h = factor * d
+        one = x + d * law.score(x) + np.sqrt(2 * d) * z
+        other = x + (h / 2) * law.score(x) + np.sqrt(h) * z
+        return agreement(
+            one,
+            other,
+            bound=32 * EPS * float(np.abs(one).max()),
+            tolerance=1e-10,
+            message="one step in each convention, the same noise",
+        )
+
+    return check
+
+
+CLAIMS: tuple[Claim, ...] = (
+    _stationarity(
+        "L1", r"dX = \nabla\log p\,dt + \sqrt{2}\,dW", ("001", "004"), pull=1.0, spread=1.0
+    ),
+    _stationarity("L2", r"dX = \frac12\nabla\log p\,dt + dW", ("000",), pull=0.5, spread=0.5),
+    _exactness("L4", r"$x + d\,s(x) + \sqrt{2d}\,z$", r"$v / (1 - d/(2v))$", ("002",), step=0.1),
+    _exactness(
+        "L5", r"$x + \frac{h}{2} s(x) + \sqrt{h}\,z$", r"$v / (1 - h/(4v))$", ("003",), step=0.05
+    ),
+    Claim(
+        "L6",
+        r"for small steps the chain $x + \frac{h}{2} s + \sqrt{h} z$ samples $p$ approximately; too large a step "
+        r"biases it or makes it diverge",
+        checks={
+            "small": _small_step(1.0),
+            "bias": _variance_of_chain(0.1, _ula_variance, 1e-9),
+            "threshold": _threshold(4.0),
+            "diverges": _diverges(0.6),
+        },
+        mutants={
+            "small": [named(_small_step(500.0), "large-step")],
+            "bias": [
+                named(_variance_of_chain(0.1, lambda v, d: v / (1 - d / v), 1e-9), "bias-doubled")
+            ],
+            "threshold": [
+                named(_threshold(2.0), "other-convention"),
+                named(_threshold(8.0), "doubled"),
+            ],
+            "diverges": [named(_diverges(0.3), "step-below-the-threshold")],
+        },
+        source=("000",),
+        assumptions=(
+            "shown on a tilted Gaussian; 'approximately' means a variance within 0.1 % at h = 2e-4",
+            "'too large' means h = 0.2 for the bias and h = 0.6 for divergence",
+        ),
+        finding=lambda evidence: (
+            "For a Gaussian the stationary variance along a direction of variance v is v / (1 - h/(4v)), and "
+            f"the chain is stable for h < 4 min v: {evidence['threshold'].message}."
+        ),
+        role="printed",
+        group="ledger",
+    ),
+    Claim(
+        "L7",
+        r"a Metropolis-Hastings correction leaves $p$ exactly stationary",
+        checks={"balance": _balance(mala_log_ratio), "draws": _invariance(True)},
+        mutants={
+            "balance": [
+                named(_balance(_metropolis_only), "proposal-left-out"),
+                named(_balance(_wrong_scale), "proposal-of-another-step"),
+            ],
+            "draws": [named(_invariance(False), "no-correction")],
+        },
+        source=("000",),
+        assumptions=("detailed balance on a mixture in the plane; draws on one on the line",),
+        role="printed",
+        group="ledger",
+    ),
+    Claim(
+        "L8",
+        r"without the noise, for small steps, almost every start under a density with isolated nondegenerate "
+        r"modes ends at a mode",
+        checks={"ends": _ascent(0.02)},
+        mutants={
+            "ends": [named(_ascent(0.02, -1.0), "descent"), named(_ascent(1.2), "large-step")],
+        },
+        source=("002", "003"),
+        assumptions=(
+            "300 random starts within some three standard deviations of a mixture with three modes",
+        ),
+        role="printed",
+        group="ledger",
+    ),
+    Claim(
+        "L11",
+        r"the step conventions $(d, \sqrt{2d})$ and $(h/2, \sqrt{h})$ are one scheme, $h = 2d$",
+        checks={"step": _conventions(2.0)},
+        mutants={
+            "step": [named(_conventions(1.0), "h-is-d"), named(_conventions(0.5), "h-is-half-d")]
+        },
+        source=("000", "001", "004"),
+        assumptions=("the same noise is used in both",),
+        role="printed",
+        group="ledger",
+    ),
+)

@@ -1,0 +1,313 @@
+"""Score networks against the exact score, noise level by noise level.
+
+With ``x_t`` drawn from the exact marginal and ``s*`` its exact score, claim ``esm`` says
+
+    E|s(x_t, t) - s*(x_t, t)|^2 <= tolerance * E|s*(x_t, t)|^2   at each level t.
+
+The ratio ``R`` is measured by inverting the test of ``E[|s - s*|^2 - r |s*|^2] = 0`` for every r (Fieller
+1954), with an interval for the mean that assumes a bound on the kurtosis and nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..numerics.estimate import mean_estimate
+from ..numerics.rng import substream
+from ..theory._checks import bad, positive
+from ..theory.protocols import Vector
+from .evidence import Allowed, Evidence, Measured, Outcome
+from .problems import Problem
+from .user_code import Backend, UserCode
+from .verdict import Diagnosis, Mutant, NotChecked, Report, Verdict
+
+CLAIMS = (
+    "esm",
+    "dsm-constant",
+    "ism-constant",
+    "conservative",
+    "fokker-planck",
+    "calibration",
+    "memorisation",
+    "likelihood",
+    "kl-bound",
+    "samples",
+)
+_LEVELS = 5
+_LATER = "this release measures the distance to the exact score only"
+
+
+@dataclass(frozen=True)
+class _Level:
+    """What was seen at one time: squared errors, squared true scores, their product."""
+
+    t: float
+    errors: Vector  #: |s - s*|^2, (n,)
+    norms: Vector  #: |s*|^2, (n,)
+    along: Vector  #: (s - s*) . s*, (n,)
+
+
+def check_score(
+    score: Callable[[Any, Any], Any],
+    problem: Problem,
+    *,
+    times: Sequence[float] | None = None,
+    tolerance: float = 0.05,
+    data: Any = None,
+    only: Sequence[str] | None = None,
+    budget: int | None = None,
+    false_alarm: float = 1e-6,
+    seed: int = 0,
+    timeout: float | None = None,
+    backend: str | None = None,
+    device: str | None = None,
+    dtype: str = "float64",
+) -> Report:
+    """Holds a score model against the exact score of a problem.
+
+    Args:
+        score: ``(x, t) -> like x`` with ``x`` of shape ``(n, *problem.shape)``. A torch module gets tensors and
+            ``t`` of shape ``(n,)``, in eval mode and without gradients; a numpy function gets ``t`` as a number.
+        problem: law, diffusion and times.
+        times: noise levels; five between ``t_min`` and ``t_max``, even in the seventh root of the
+            noise-to-signal ratio, by default.
+        tolerance: largest relative *squared* error; its square root is printed too.
+        data: rows of a data set (for claims of a later release).
+        only: claim ids to check.
+        budget: draws a level.
+        false_alarm: rate for the whole call, split over levels and mutants.
+        seed: entropy of the draws.
+        timeout: seconds a call of ``score``; then it runs in a process of its own.
+        backend: ``"numpy"`` or ``"torch"``; torch for a torch module, else numpy.
+        device: torch device.
+        dtype: dtype of ``x`` as ``score`` sees it.
+
+    Returns:
+        A report with one verdict, claim ``esm``, whose evidence has a piece a level.
+
+    Raises:
+        ValueError: bad times, tolerance, claim id, backend or dtype.
+    """
+    wanted = _wanted(only)
+    limit = positive(tolerance, "tolerance")
+    rate = positive(false_alarm, "false_alarm")
+    n = int(4000 if budget is None else budget)
+    if n < 16:
+        raise bad("budget", n, "at least 16 draws a level", "raise it")
+    levels = _levels(problem, times)
+    verdicts = []
+    if "esm" in wanted:
+        code = UserCode(score, Backend.of(score, backend, device, dtype), timeout=timeout)
+        verdicts.append(_esm(code, problem.fresh(), levels, limit, n, rate, seed))
+    subject = {"problem": problem.name, "target": _name(score)}
+    missing = [NotChecked(claim=c, subject=subject, reason=_LATER) for c in wanted if c != "esm"]
+    provenance = {"seed": seed, "n": n, "problem": problem.name}
+    return Report(
+        verdicts=tuple(verdicts),
+        not_checked=tuple(missing),
+        provenance=provenance,
+        profile="custom",
+        false_alarm=rate,
+    )
+
+
+def _wanted(only: Sequence[str] | None) -> tuple[str, ...]:
+    if only is None:
+        return CLAIMS
+    names = (only,) if isinstance(only, str) else tuple(only)
+    unknown = [c for c in names if c not in CLAIMS]
+    if unknown:
+        raise bad(
+            "only", repr(unknown[0]), f"claim ids among {', '.join(CLAIMS)}", "correct the id"
+        )
+    return names
+
+
+def _levels(problem: Problem, times: Sequence[float] | None) -> list[float]:
+    if times is None:
+        return [float(t) for t in problem.times(_LEVELS - 1)[::-1]]
+    levels = [float(t) for t in times]
+    if not levels:
+        raise bad("times", "none", "at least one time", "pass a list of times")
+    for t in levels:
+        if not 0 < t <= problem.sde.t_max * (1 + 1e-12):
+            raise bad(
+                "times", f"{t:g}", f"times in (0, {problem.sde.t_max:g}]", "correct the list"
+            )
+    return levels
+
+
+def _name(score: Any) -> str:
+    return getattr(score, "__name__", type(score).__name__)
+
+
+def _esm(
+    code: UserCode,
+    problem: Problem,
+    levels: Sequence[float],
+    tolerance: float,
+    n: int,
+    false_alarm: float,
+    seed: int,
+) -> Verdict:
+    share = false_alarm / (2 * len(levels))
+    evidence, mutants = [], []
+    for t in levels:
+        check = f"t={t:.6g}"
+        seen = _look(code, problem, t, n, substream(seed, "esm", problem.name, check))
+        if isinstance(seen, str):
+            evidence.append(Evidence.error(check, seen, kind="confidence"))
+            continue
+        piece = _ratio(check, seen, tolerance, share, seed)
+        evidence.append(piece)
+        mutants.append(_mutant(seen, piece, tolerance, share, seed))
+    return Verdict(
+        claim="esm",
+        statement=r"$\mathbb{E}|s - s^*|^2 \le \tau\,\mathbb{E}|s^*|^2$ at each noise level, $\tau = "
+        rf"{tolerance:g}$",
+        subject={"problem": problem.name, "target": _name(code.function)},
+        assumptions=(
+            "draws of x_t are exact; the mean of the squared error assumes a bound on the kurtosis",
+            f"tolerance {tolerance:g} on the squared error is {math.sqrt(tolerance):.3g} on the error itself",
+        ),
+        evidence=tuple(evidence),
+        mutants=tuple(mutants),
+        diagnosis=_diagnosis(evidence, tolerance),
+        samples_used=sum(e.n for e in evidence),
+        finding=_finding(evidence),
+        figure=_figure(levels, evidence, tolerance),
+    )
+
+
+def _look(
+    code: UserCode, problem: Problem, t: float, n: int, rng: np.random.Generator
+) -> _Level | str:
+    """Calls the model once at level ``t``; a string says what it did wrong."""
+    x = problem.data(n, t=t, rng=rng)
+    truth = problem.score(x, t).reshape(n, -1)
+    answer = code.field(x, t)
+    if isinstance(answer, str):
+        return answer
+    off = answer.reshape(n, -1) - truth
+    return _Level(t, (off**2).sum(1), (truth**2).sum(1), (off * truth).sum(1))
+
+
+def _ratio(check: str, seen: _Level, tolerance: float, level: float, seed: int) -> Evidence:
+    a, b = seen.errors, seen.norms
+    value = float(a.mean() / b.mean())
+
+    def end(sign: int) -> float:
+        """Largest (sign +1) or smallest r for which mean(a - r b) = 0 is not excluded."""
+        unit = max(value, 1e-12)
+        inside, outside = value, value + sign * unit
+        for _ in range(60):
+            if outside <= 0 or not _holds(a - outside * b, level):
+                break
+            inside, outside = outside, value + 2 * (outside - value)
+        else:
+            return math.inf
+        for _ in range(40):
+            middle = 0.5 * (inside + outside)
+            if _holds(a - middle * b, level):
+                inside = middle
+            else:
+                outside = middle
+        return outside
+
+    low, high = max(0.0, end(-1)), end(+1)
+    width = mean_estimate(a - value * b, level=level) if a.any() else None
+    detectable = (width.detectable if width else 0.0) / float(b.mean())
+    root = math.sqrt(max(value, 0.0))
+    return Evidence(
+        check=check,
+        kind="confidence",
+        measured=Measured(value, min(low, value), max(high, value)),
+        allowed=Allowed(0.0, tolerance),
+        level=level,
+        n=len(a),
+        detectable=max(detectable, 1e-12),
+        seed=seed,
+        message=f"relative error {root:.4g} (squared {value:.4g}) at t = {seen.t:.6g}",
+    )
+
+
+def _holds(values: Vector, level: float) -> bool:
+    return mean_estimate(values, level=level).contains(0.0)
+
+
+def _mutant(seen: _Level, piece: Evidence, tolerance: float, level: float, seed: int) -> Mutant:
+    """The same answers moved along the true score, so that the squared error grows past the limit."""
+    size = math.sqrt(tolerance + 2 * (piece.detectable or 0.0))
+    delta = size if seen.along.mean() >= 0 else -size
+    moved = replace(seen, errors=seen.errors + 2 * delta * seen.along + delta**2 * seen.norms)
+    worse = _ratio(piece.check, moved, tolerance, level, seed)
+    return Mutant(
+        name=f"score {'+' if delta > 0 else '-'} {abs(delta):.3g} of itself",
+        outcome=worse.outcome,
+        check=piece.check,
+        underpowered=not math.isfinite(piece.detectable or math.inf),
+        message=worse.message,
+    )
+
+
+def _decided(evidence: Sequence[Evidence], outcome: Outcome) -> list[Evidence]:
+    return [e for e in evidence if e.outcome is outcome]
+
+
+def _diagnosis(evidence: Sequence[Evidence], tolerance: float) -> Diagnosis | None:
+    failed, refuted = _decided(evidence, Outcome.ERROR), _decided(evidence, Outcome.REFUTED)
+    if failed:
+        return Diagnosis(text=f"the score failed at {failed[0].check}: {failed[0].message}")
+    if refuted:
+        worst = max(refuted, key=lambda e: e.measured.value if e.measured else 0.0)
+        return Diagnosis(
+            text=f"{len(refuted)} of {len(evidence)} noise levels are beyond the tolerance {tolerance:g}; the "
+            f"worst: {worst.message}"
+        )
+    return None
+
+
+def _finding(evidence: Sequence[Evidence]) -> str:
+    seen = [e for e in evidence if e.outcome is not Outcome.ERROR and e.measured]
+    if not seen:
+        return ""
+    worst = max(seen, key=lambda e: e.measured.value if e.measured else 0.0)
+    return f"Largest over {len(seen)} noise levels: {worst.message}."
+
+
+def _figure(
+    levels: Sequence[float], evidence: Sequence[Evidence], tolerance: float
+) -> dict[str, Any] | None:
+    kept = [
+        (t, e.measured)
+        for t, e in zip(levels, evidence, strict=True)
+        if e.measured and e.outcome is not Outcome.ERROR and math.isfinite(e.measured.high)
+    ]
+    if len(kept) < 2:
+        return None
+    x = [t for t, _ in kept]
+    floor = 1e-16
+    return {
+        "kind": "lines",
+        "title": "Relative squared error of the score",
+        "alt": "Relative squared error of the score at each noise level, with the tolerance as a line",
+        "xlabel": "t",
+        "ylabel": "E|s - s*|^2 / E|s*|^2",
+        "xscale": "log",
+        "yscale": "log",
+        "series": [
+            {
+                "label": "measured",
+                "x": x,
+                "y": [max(m.value, floor) for _, m in kept],
+                "low": [max(m.low, floor) for _, m in kept],
+                "high": [max(m.high, floor) for _, m in kept],
+            },
+            {"label": "tolerance", "x": x, "y": [tolerance] * len(x), "style": "--"},
+        ],
+    }
