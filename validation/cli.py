@@ -1,0 +1,247 @@
+"""The command line: ``scoreproof validate``, ``claims`` and ``report``.
+
+Nothing heavy is imported at the top, so that help and refusals come at once. Exit status: 0 all that
+is required is supported, 1 something is refuted, 2 usage, 3 something is undecided, 4 user code
+failed, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+OUT = Path("scoreproof-report")
+_INTERRUPTED = 130
+_BROKEN_PIPE = 141
+
+# The two bases are not exported under a name that all releases of typer share.
+_UsageError = typer.BadParameter.__bases__[0]
+_ClickException = _UsageError.__bases__[0]
+
+app = typer.Typer(
+    name="scoreproof",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the report.")]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print JSON on standard output, and nothing else there.")
+]
+
+
+def _integer(name: str) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        try:
+            return int(text)
+        except ValueError:
+            raise typer.BadParameter(
+                f"{name}: got {str(text)!r}, wanted an integer; pass e.g. --{name} 1"
+            ) from None
+
+    return parse
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise typer.BadParameter(
+            f"timeout: got {text!r}, wanted a number of seconds; pass e.g. --timeout 60"
+        ) from None
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from .provenance import version
+
+        typer.echo(f"scoreproof {version()}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Checks score-based diffusion models: their formulas, their samplers, their networks.
+
+    Three things to do: `scoreproof validate` decides every claim and writes a report;
+    `scoreproof claims` lists the claims with their last outcomes;
+    `scoreproof report FILE` makes the page of a stored report again.
+    """
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
+def validate(
+    names: Annotated[list[str] | None, typer.Argument(metavar="", hidden=True)] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only",
+            metavar="ID|GROUP ...",
+            help="Ids or groups (ledger, digits, laws, network); default: every claim.",
+        ),
+    ] = None,
+    profile: Annotated[
+        str, typer.Option(metavar="quick|standard|deep", help="How many draws a check may take.")
+    ] = "standard",
+    out: Out = OUT,
+    seed: Annotated[
+        int,
+        typer.Option(
+            metavar="N", parser=_integer("seed"), help="The same seed, the same numbers."
+        ),
+    ] = 0,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", parser=_integer("jobs"), help="Worker processes; default: one a core."
+        ),
+    ] = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option(metavar="SEC", parser=_seconds, help="Seconds a claim; default: no limit."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an interrupted run in --out.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Decide claims and write a report.
+
+    Exit status: 0 supported, 1 refuted, 3 undecided, 4 user code failed, 2 usage.
+    """
+    from . import provenance
+    from .cli_progress import display
+    from .runner import run_claims
+
+    if names and not only:
+        _refuse(f"arguments: got {names[0]!r}, wanted options only; write --only {names[0]}")
+    wanted = [part for name in [*(only or []), *(names or [])] for part in name.split(",") if part]
+    if only and not wanted:
+        _refuse("only: got an empty name, wanted ids or groups; `scoreproof claims` lists the ids")
+    workers = provenance.cores() if jobs is None else jobs
+    shown = display()
+    try:
+        with shown:
+            report = run_claims(
+                wanted or None,
+                profile=profile,
+                seed=seed,
+                timeout=timeout,
+                out=out,
+                resume=resume,
+                jobs=workers,
+                memory=_memory(workers),
+                progress=shown,
+            )
+    except KeyboardInterrupt:
+        again = shlex.join(["scoreproof", *_arguments])
+        again += "" if "--resume" in _arguments else " --resume"
+        _say(f"interrupted: {shown.state} in {out / 'journal.jsonl'}; go on with: {again}")
+        raise typer.Exit(_INTERRUPTED) from None
+    page = f"page: {out / 'index.html'}"
+    if json:
+        typer.echo(report.to_json())
+        _say(page)
+    else:
+        typer.echo(str(report))
+        typer.echo(page)
+    raise typer.Exit(report.exit_status)
+
+
+@app.command()
+def claims(out: Out = OUT, json: Json = False) -> None:
+    """List the claims, with the outcomes of the last report in --out."""
+    from .cli_ledger import as_json, table
+
+    typer.echo(as_json(out) if json else table(out))
+
+
+@app.command()
+def report(
+    file: Annotated[Path, typer.Argument(metavar="report.json", help="A stored report.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Where to write; default: beside the file."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Make the page and the tables of a stored report again."""
+    from .report.files import load, save
+
+    stored = load(file)
+    folder = out or (file if file.is_dir() else file.parent)
+    save(stored, folder)
+    if json:
+        typer.echo(stored.to_json())
+        return
+    typer.echo(str(stored))
+    typer.echo(f"page: {folder / 'index.html'}")
+
+
+_arguments: list[str] = []
+
+
+def _memory(workers: int) -> int | None:
+    """What a worker may take: its part of the machine, and enough for a small run in any case."""
+    from .provenance import memory
+
+    total = memory()
+    return None if total is None else max(total // max(workers, 1), 2 << 30)
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+def _refuse(message: str) -> NoReturn:
+    raise typer.BadParameter(message)
+
+
+def _one_line(error: BaseException) -> str:
+    say = getattr(error, "format_message", None)
+    text = " ".join((say() if callable(say) else str(error)).split())
+    text = re.sub(r"^Invalid value(?: for '[^']*')?: ", "", text)
+    wants_help = isinstance(error, _UsageError) and ";" not in text
+    return f"error: {text.rstrip('.')}; see --help" if wants_help else f"error: {text}"
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Runs the command line and leaves the process with its exit status."""
+    _arguments[:] = sys.argv[1:] if arguments is None else arguments
+    here = os.getcwd()
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        status = app(args=list(_arguments), prog_name="scoreproof", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:  # e.g. `scoreproof claims | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        status = _BROKEN_PIPE
+    except (typer.Abort, KeyboardInterrupt):
+        _say("interrupted")
+        status = _INTERRUPTED
+    except (ValueError, _ClickException) as error:
+        _say(_one_line(error))
+        status = 2
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+if __name__ == "__main__":
+    main()
