@@ -113,9 +113,7 @@ def _quadratic(sign: float) -> Check:
         slope = sign * gradient(lambda y: -(y**2).sum(-1), x)
         score = -x
         cosine = (
-            (gradient * score).sum(1)
-            / np.linalg.norm(gradient, axis=1)
-            / np.linalg.norm(score, axis=1)
+            (slope * score).sum(1) / np.linalg.norm(slope, axis=1) / np.linalg.norm(score, axis=1)
         )
         worst = float(cosine.min())
         return number(
