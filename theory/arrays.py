@@ -13,7 +13,28 @@ from array_api_compat import array_namespace, device, is_array_api_obj, is_torch
 
 from .protocols import Array
 
-__all__ = ["as_points", "device", "is_torch_array", "like", "logsumexp", "namespace", "size"]
+__all__ = [
+    "as_points",
+    "device",
+    "is_array",
+    "is_torch_array",
+    "like",
+    "logsumexp",
+    "namespace",
+    "size",
+    "softmax",
+    "uniforms_and_normals",
+]
+
+
+def _is_number(a: object) -> bool:
+    """Python scalars; numpy scalars are arrays without axes, although float64 is a float."""
+    return isinstance(a, int | float) and not isinstance(a, np.generic)
+
+
+def is_array(value: Any) -> bool:
+    """Whether ``value`` is an array of a library that the standard covers (numbers are not)."""
+    return is_array_api_obj(value)
 
 
 def namespace(*arrays: Array) -> Any:
@@ -22,7 +43,7 @@ def namespace(*arrays: Array) -> Any:
     Raises:
         ValueError: the arrays come from different libraries, or are no arrays.
     """
-    objects = [a for a in arrays if not isinstance(a, int | float | None.__class__)]
+    objects = [a for a in arrays if a is not None and not _is_number(a)]
     for a in objects:
         if not is_array_api_obj(a):
             raise ValueError(
@@ -53,7 +74,7 @@ def as_points(x: Array, dim: int, name: str = "x") -> Array:
     Raises:
         ValueError: wrong last axis, complex or boolean entries, or no array at all.
     """
-    if not is_array_api_obj(x):
+    if not is_array(x):
         raise ValueError(
             f"{name}: got {type(x).__name__}, wanted an array of shape (..., {dim}); "
             "convert it with numpy.asarray or torch.as_tensor"
@@ -79,3 +100,46 @@ def logsumexp(x: Array, axis: int = -1) -> Array:
     top = xp.where(xp.isfinite(top) | xp.isnan(top), top, xp.zeros_like(top))
     total = xp.log(xp.sum(xp.exp(x - top), axis=axis))
     return total + xp.squeeze(top, axis=axis)
+
+
+def host(x: Array) -> np.ndarray[Any, Any]:
+    """The numbers of ``x`` as a numpy array, cut off from gradients, for decisions only."""
+    if not is_torch_array(x):
+        return np.asarray(x)
+    try:
+        return np.asarray(x.detach().cpu())
+    except RuntimeError:  # inside torch.func a tensor has no memory of its own
+        return np.asarray(x.detach().tolist())
+
+
+def softmax(x: Array, axis: int = -1) -> Array:
+    """``exp x / sum exp x`` along ``axis``, without overflow; a NaN stays in its own row."""
+    xp = namespace(x)
+    raised = xp.exp(x - xp.max(x, axis=axis, keepdims=True))
+    return raised / xp.sum(raised, axis=axis, keepdims=True)
+
+
+def uniforms_and_normals(u: Array, z: Array, dim: int) -> Any:
+    """Checks the two inputs of an exact draw and returns their namespace.
+
+    Args:
+        u: ``(n,)``.
+        z: ``(n, dim)``, of the library, dtype and device of ``u``.
+        dim: dimension of the law.
+
+    Raises:
+        ValueError: shapes that do not match, or a mixture of libraries, dtypes or devices.
+    """
+    as_points(z, dim, "z")
+    xp = namespace(u, z)
+    if u.ndim != 1 or z.ndim != 2 or u.shape[0] != z.shape[0]:
+        raise ValueError(
+            f"u: got shape {tuple(u.shape)} beside z of shape {tuple(z.shape)}, "
+            f"wanted (n,) and (n, {dim}); pass one uniform a row"
+        )
+    if u.dtype != z.dtype or device(u) != device(z):
+        raise ValueError(
+            f"u: got {u.dtype} on {device(u)} beside z of {z.dtype} on {device(z)}, "
+            "wanted one dtype and one device; convert one of them"
+        )
+    return xp

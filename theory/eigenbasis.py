@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 
 from ._checks import bad, parameter
-from .arrays import like, namespace
+from .arrays import device, like, namespace
 from .protocols import Array, Vector
 
 
-@dataclass(frozen=True, slots=False)
+@dataclass(frozen=True, eq=False)
 class Eigenbasis:
     """K covariance matrices of size d.
 
@@ -39,7 +39,7 @@ class Eigenbasis:
     values: Vector
     vectors: Vector | None = None
     noise: Vector | None = None
-    _cache: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+    _cache: dict[Any, Any] = field(default_factory=dict, repr=False)  #: vectors by device
 
     @property
     def size(self) -> int:
@@ -48,20 +48,34 @@ class Eigenbasis:
 
     @classmethod
     def from_covariances(
-        cls, covariances: Any, dim: int, *, name: str = "covariances"
+        cls, covariances: Any, dim: int, size: int | None, *, name: str = "covariances"
     ) -> Eigenbasis:
         """Reads ``(K, d, d)`` full, ``(K, d)`` variances or ``(K,)`` variances.
+
+        Args:
+            covariances: the matrices; without the leading axis if ``size`` is None.
+            dim: d.
+            size: K, or None for a single matrix.
+            name: what messages call it.
 
         Raises:
             ValueError: wrong shape, not symmetric, or not positive definite.
         """
-        c = parameter(covariances, name, (1, 2, 3))
+        lead = "" if size is None else "K, "
+        c = parameter(covariances, name, (0, 1, 2) if size is None else (1, 2, 3))
+        c = c[None] if size is None else c
+        if size is not None and c.shape[0] != size:
+            raise bad(name, f"{c.shape[0]} entries", f"{size}, one a mean", "match the means")
+
+        def label(k: int) -> str:
+            return name if size is None else f"{name}[{k}]"
+
         if c.ndim < 3:
             if c.ndim == 2 and c.shape[1] != dim:
                 raise bad(
                     name,
-                    f"shape {c.shape}",
-                    f"(K, {dim}) variances, (K,) variances or (K, {dim}, {dim})",
+                    f"shape {c.shape if lead else c.shape[1:]}",
+                    f"({lead}{dim}) variances, ({lead}{dim}, {dim}) or one variance each",
                     "match the dimension of the means",
                 )
             if (c <= 0).any():
@@ -71,7 +85,10 @@ class Eigenbasis:
             return cls(dim, c.reshape(c.shape[0], -1))
         if c.shape[1:] != (dim, dim):
             raise bad(
-                name, f"shape {c.shape}", f"(K, {dim}, {dim})", "match the dimension of the means"
+                name,
+                f"shape {c.shape if lead else c.shape[1:]}",
+                f"({lead}{dim}, {dim})",
+                "match the dimension of the means",
             )
         scale = np.abs(c).max(axis=(1, 2))
         skew = np.abs(c - np.swapaxes(c, 1, 2)).max(axis=(1, 2))
@@ -79,7 +96,7 @@ class Eigenbasis:
         if (skew > 1e-6 * scale).any():
             k = int(np.argmax(skew / scale))
             raise bad(
-                f"{name}[{k}]",
+                label(k),
                 f"asymmetry {skew[k]:.3g}",
                 "a symmetric matrix",
                 "use (C + C.T) / 2",
@@ -90,7 +107,7 @@ class Eigenbasis:
         if (values[:, 0] <= floor).any():
             k = int(np.argmin(values[:, 0] - floor))
             raise bad(
-                f"{name}[{k}]",
+                label(k),
                 f"smallest eigenvalue {values[k, 0]:.3g} (largest {values[k, -1]:.3g})",
                 "a positive definite matrix",
                 "add a small multiple of the identity, or use GaussianMixture.low_rank",
@@ -126,7 +143,8 @@ class Eigenbasis:
     def diffuse(self, scale: float, variance: float) -> Eigenbasis:
         """``scale^2 Sigma + variance I``, same eigenvectors."""
         noise = None if self.noise is None else scale**2 * self.noise + variance
-        return Eigenbasis(self.dim, scale**2 * self.values + variance, self.vectors, noise)
+        values = scale**2 * self.values + variance
+        return Eigenbasis(self.dim, values, self.vectors, noise, self._cache)
 
     @property
     def isotropic(self) -> bool:
@@ -160,19 +178,48 @@ class Eigenbasis:
             out = out + f(self.noise)[:, None, None] * (eye - inside)
         return out
 
+    @cached_property
+    def condition(self) -> float:
+        """Largest ratio of two eigenvalues of one matrix."""
+        values = self.values if self.noise is None else np.c_[self.values, self.noise]
+        return float((values.max(axis=1) / values.min(axis=1)).max())
+
+    def take(self, k: int) -> Eigenbasis:
+        """The k-th matrix alone."""
+        pick = slice(k, k + 1)
+        vectors = None if self.vectors is None else self.vectors[pick]
+        noise = None if self.noise is None else self.noise[pick]
+        return Eigenbasis(self.dim, self.values[pick], vectors, noise)
+
     def apply(self, f: Callable[[Vector], Vector], y: Array) -> Array:
         """``f(Sigma_k) y_k`` for ``y`` of shape ``(K, n, d)``; the result has the same shape."""
+        noise = None if self.noise is None else f(self.noise)
+        return self.filter(y, f(self.values), noise)[0]
+
+    def filter(self, y: Array, gains: Vector, noise_gain: Vector | None) -> tuple[Array, Array]:
+        """``G_k y_k`` and ``y_k' Sigma_k^{-1} y_k`` from one pass through the eigenbasis.
+
+        The square is summed in eigen-coordinates: its relative error grows like the root of the condition
+        number, that of ``y' (Sigma^{-1} y)`` like the condition number itself.
+
+        Args:
+            y: ``(K, n, d)``.
+            gains: eigenvalues of ``G_k``, in the shape of ``values``.
+            noise_gain: eigenvalue of ``G_k`` outside ``vectors``, in the shape of ``noise``.
+
+        Returns:
+            ``G y`` ``(K, n, d)`` and the square ``(K, n)``.
+        """
         xp = namespace(y)
-        gains = like(f(self.values)[:, None, :], y)
+        inner, rest = self.coordinates(y)
+        square = self._square(inner, rest)
+        out = inner * like(gains[:, None, :], y)
         if self.vectors is None:
-            return y * gains
-        u = self._vectors_like(y)
-        inner = xp.matmul(y, u)
-        out = xp.matmul(inner * gains, xp.matrix_transpose(u))
-        if self.noise is not None:
-            rest = like(f(self.noise)[:, None, None], y)
-            out = out + (y - xp.matmul(inner, xp.matrix_transpose(u))) * rest
-        return out
+            return out, square
+        out = xp.matmul(out, xp.matrix_transpose(self._vectors_like(y)))
+        if rest is not None and noise_gain is not None:
+            out = out + rest * like(noise_gain[:, None, None], y)
+        return out, square
 
     def coordinates(self, y: Array) -> tuple[Array, Array | None]:
         """Eigen-coordinates ``U_k' y_k`` ``(K, n, r)`` and the rest of ``y`` outside ``U_k``."""
@@ -187,21 +234,23 @@ class Eigenbasis:
 
     def mahalanobis(self, y: Array) -> Array:
         """``y' Sigma_k^{-1} y`` for ``y`` of shape ``(K, n, d)``, shape ``(K, n)``."""
-        xp = namespace(y)
-        inner, rest = self.coordinates(y)
-        out = xp.sum(inner * inner * like(1 / self.values[:, None, :], y), axis=-1)
+        return self._square(*self.coordinates(y))
+
+    def _square(self, inner: Array, rest: Array | None) -> Array:
+        # Dividing by the root before squaring keeps float32 inside its range.
+        xp = namespace(inner)
+        white = inner * like(1 / np.sqrt(self.values[:, None, :]), inner)
+        out = xp.sum(white * white, axis=-1)
         if rest is not None and self.noise is not None:
-            out = out + xp.sum(rest * rest, axis=-1) * like(1 / self.noise[:, None], y)
+            rest = rest * like(1 / np.sqrt(self.noise[:, None, None]), rest)
+            out = out + xp.sum(rest * rest, axis=-1)
         return out
 
     def _vectors_like(self, y: Array) -> Array:
         # Moving (K, d, d) for every block of rows would cost more than the product itself.
         if isinstance(y, np.ndarray) and y.dtype == np.float64:
             return self.vectors
-        xp = namespace(y)
-        from .arrays import device
-
-        key = (xp.__name__, str(y.dtype), str(device(y)))
+        key = (namespace(y).__name__, str(y.dtype), str(device(y)))
         if key not in self._cache:
             self._cache[key] = like(self.vectors, y)
         return self._cache[key]

@@ -1,7 +1,7 @@
 """The law of ``x_t`` and everything that conditioning on it gives.
 
-With ``x_t = a x_0 + sd eps``: Tweedie's formula ``E[x_0 | x_t] = (x_t + sd^2 score_t(x_t)) / a`` and its second
-order ``Cov[x_0 | x_t] = (sd^2 / a^2) (I + sd^2 hessian_t(x_t))`` (Efron 2011; Robbins 1956).
+With ``x_t = a x_0 + sd eps``: Tweedie's formula ``E[x_0 | x_t] = (x_t + sd^2 score_t(x_t)) / a`` and its
+second order ``Cov[x_0 | x_t] = (sd^2 / a^2) (I + sd^2 hessian_t(x_t))`` (Efron 2011; Robbins 1956).
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from ._checks import bad
-from .arrays import namespace
 from .protocols import Array, Diffusible, Distribution, Vector
 from .sde import Kernel, LinearSDE
 
@@ -65,16 +64,16 @@ class Marginal:
         return self.law.transport(u, z)
 
     def posterior(self, x: Array) -> Any:
-        """Law of ``x_0`` given ``x_t = x``."""
+        """Law of ``x_0`` given ``x_t = x``, with ``weights``, ``means``, ``mean`` and ``covariance``."""
         return self.base.posterior(x, self.kernel.scale, self.kernel.variance)
 
     def denoiser(self, x: Array) -> Array:
         """``E[x_0 | x_t = x]``, shape ``(..., d)``, by conditioning (no division by a small scale)."""
-        if hasattr(self.base, "denoiser"):
-            return self.base.denoiser(x, self.kernel.scale, self.kernel.variance)
-        given = self.posterior(x)
-        xp = namespace(x)
-        return xp.sum(given.weights[..., None] * given.means, axis=-2)
+        return self.base.denoiser(x, self.kernel.scale, self.kernel.variance)
+
+    def posterior_covariance(self, x: Array) -> Array:
+        """``Cov[x_0 | x_t = x]``, shape ``(..., d, d)``, by conditioning."""
+        return self.base.posterior_covariance(x, self.kernel.scale, self.kernel.variance)
 
 
 def marginal(p: Distribution, sde: LinearSDE, t: float) -> Marginal:

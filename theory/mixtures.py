@@ -15,34 +15,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-from scipy import special
 
 from ._checks import bad, parameter, simplex
-from .arrays import as_points, like, logsumexp, namespace
+from .arrays import (
+    as_points,
+    device,
+    host,
+    like,
+    logsumexp,
+    namespace,
+    softmax,
+    uniforms_and_normals,
+)
 from .eigenbasis import Eigenbasis
+from .fast_score import pays, precision_score
+from .posteriors import Posterior, perturbation
 from .protocols import Array, Vector
+from .quantiles import mixture_cdf, mixture_quantile
 
 _BLOCK = 1 << 18  #: entries of one (K, rows, d) working array: fits a second-level cache
-
-
-@dataclass(frozen=True)
-class Posterior:
-    """Law of ``x_0`` given ``x_t``: a Gaussian mixture per point.
-
-    Attributes:
-        weights: ``(..., K)``.
-        means: ``(..., K, d)``.
-        covariances: ``(K, d, d)``, the same at every point.
-    """
-
-    weights: Array
-    means: Array
-    covariances: Array
 
 
 class GaussianMixture:
@@ -66,20 +61,16 @@ class GaussianMixture:
     def __init__(self, weights: Any, means: Any, covariances: Any) -> None:
         mu = parameter(means, "means", 2)
         w = simplex(weights, "weights", mu.shape[0])
-        basis = Eigenbasis.from_covariances(covariances, mu.shape[1])
+        basis = Eigenbasis.from_covariances(covariances, mu.shape[1], mu.shape[0])
         self._set(w, mu, basis)
 
     def _set(self, weights: Vector, means: Vector, basis: Eigenbasis) -> None:
-        if basis.size != means.shape[0]:
-            raise bad(
-                "covariances", f"{basis.size} entries", f"{means.shape[0]}", "match the means"
-            )
         self.weights, self.means, self.basis = weights, means, basis
 
     @classmethod
-    def from_basis(cls, weights: Vector, means: Vector, basis: Eigenbasis) -> GaussianMixture:
+    def from_basis(cls, weights: Vector, means: Vector, basis: Eigenbasis) -> Self:
         """A mixture from covariances that are already in their eigenbasis; nothing is checked."""
-        law = GaussianMixture.__new__(GaussianMixture)
+        law = cls.__new__(cls)
         law._set(weights, means, basis)
         return law
 
@@ -93,9 +84,10 @@ class GaussianMixture:
         mu = parameter(means, "means", 2)
         w = simplex(weights, "weights", mu.shape[0])
         basis = Eigenbasis.from_factors(factors, noise, names=("factors", "noise"))
-        if basis.dim != mu.shape[1]:
-            raise bad("factors", f"dimension {basis.dim}", f"{mu.shape[1]}", "match the means")
-        return cls.from_basis(w, mu, basis)
+        if (basis.size, basis.dim) != mu.shape:
+            got = f"{basis.size} entries of dimension {basis.dim}"
+            raise bad("factors", got, f"{mu.shape[0]} of {mu.shape[1]}", "match the means")
+        return GaussianMixture.from_basis(w, mu, basis)
 
     @property
     def dim(self) -> int:
@@ -124,11 +116,14 @@ class GaussianMixture:
         between = (centred * self.weights[:, None]).T @ centred
         return np.tensordot(self.weights, self.covariances, axes=1) + between
 
-    def diffuse(self, scale: float, variance: float) -> GaussianMixture:
-        """Law of ``scale x + sqrt(variance) z``: the same eigenvectors, new eigenvalues."""
-        return self.from_basis(
-            self.weights, scale * self.means, self.basis.diffuse(scale, variance)
-        )
+    def diffuse(self, scale: float, variance: float) -> Self:
+        """Law of ``scale x + sqrt(variance) z``: the same eigenvectors, new eigenvalues.
+
+        Raises:
+            ValueError: a negative variance, numbers that are not finite, or both zero.
+        """
+        a, v = perturbation(scale, variance)
+        return self.from_basis(self.weights, a * self.means, self.basis.diffuse(a, v))
 
     def project(self, direction: Any) -> GaussianMixture:
         """One-dimensional law of ``direction' x``.
@@ -159,10 +154,16 @@ class GaussianMixture:
 
     def responsibilities(self, x: Array) -> Array:
         """Posterior weights ``r_k(x)``, shape ``(..., K)``."""
-        return self._rows(x, lambda y: _softmax(self._log_joint(y)), (self.components,))
+        return self._rows(x, lambda y: softmax(self._log_joint(y)), (self.components,))
 
     def score(self, x: Array) -> Array:
         """``sum_k r_k(x) (-Sigma_k^{-1} (x - mu_k))``, shape ``(..., d)``."""
+        full = self.basis.vectors is not None and self.basis.noise is None
+        if full and isinstance(x, np.ndarray) and x.dtype == np.float64:
+            flat = as_points(x, self.dim).reshape(-1, self.dim)
+            if pays(flat.shape[0], self.dim, self.basis.condition):
+                out = precision_score(flat, self._log_constants, self.means, self._precisions)
+                return out.reshape(x.shape)
         return self._rows(x, lambda y: self._pulled(y)[2], (self.dim,))
 
     def hessian(self, x: Array) -> Array:
@@ -200,66 +201,118 @@ class GaussianMixture:
         Args:
             x: ``(..., d)``.
             scale: a.
-            variance: sd^2, positive.
+            variance: sd^2, zero or more.
         """
-        y = as_points(x, self.dim)
-        xp = namespace(y)
-        flat = xp.reshape(y, (-1, self.dim))
-        diffused = self.diffuse(scale, variance)
-        gained = self.basis.apply(
-            lambda v: scale * v / (scale**2 * v + variance),
-            flat[None, ...] - like(scale * self.means[:, None, :], flat),
-        )
-        means = xp.permute_dims(gained + like(self.means[:, None, :], flat), (1, 0, 2))
-        spread = self.basis.matrix(lambda v: variance * v / (scale**2 * v + variance))
-        shape = (*y.shape[:-1], self.components)
-        return Posterior(
-            xp.reshape(diffused.responsibilities(flat), shape),
-            xp.reshape(means, (*shape, self.dim)),
-            like(spread, flat),
-        )
+        given = self._given(scale, variance)
+        size = self.components
+        weights = self._rows(x, lambda y: given(y)[0], (size,))
+        means = self._rows(x, lambda y: given(y)[1], (size, self.dim))
+        return Posterior(weights, means, like(self._spread(scale, variance), weights))
+
+    def denoiser(self, x: Array, scale: float, variance: float) -> Array:
+        """``E[x_0 | x]``, shape ``(..., d)``: the mean of :meth:`posterior`, in bounded memory."""
+        given = self._given(scale, variance)
+
+        def block(y: Array) -> Array:
+            r, means = given(y)
+            return namespace(y).sum(r[..., None] * means, axis=1)
+
+        return self._rows(x, block, (self.dim,))
+
+    def posterior_covariance(self, x: Array, scale: float, variance: float) -> Array:
+        """``Cov[x_0 | x]``, shape ``(..., d, d)``, by the law of total covariance."""
+        given, spread = self._given(scale, variance), self._spread(scale, variance)
+
+        def block(y: Array) -> Array:
+            return Posterior(*given(y), like(spread, y)).covariance
+
+        return self._rows(x, block, (self.dim, self.dim), width=self.dim**2)
+
+    def _spread(self, scale: float, variance: float) -> Vector:
+        a, v = perturbation(scale, variance)
+        return self.basis.matrix(lambda s: v * s / (a**2 * s + v))
+
+    def _given(self, scale: float, variance: float) -> Callable[[Array], tuple[Array, Array]]:
+        """Maps ``(n, d)`` to posterior weights ``(n, K)`` and means ``(n, K, d)``."""
+        a, v = perturbation(scale, variance)
+        diffused, basis = self.diffuse(a, v), self.basis
+        gains = a * basis.values / diffused.basis.values
+        rest = None
+        if basis.noise is not None and diffused.basis.noise is not None:
+            rest = a * basis.noise / diffused.basis.noise
+
+        def given(y: Array) -> tuple[Array, Array]:
+            xp = namespace(y)
+            gained, square = diffused.basis.filter(diffused._off(y), gains, rest)
+            means = xp.permute_dims(gained + like(self.means[:, None, :], y), (1, 0, 2))
+            return softmax(diffused._join(square)), means
+
+        return given
 
     def transport(self, u: Array, z: Array) -> Array:
-        """Exact draws ``(n, d)``: ``u ~ U(0,1)`` ``(n,)`` picks the component, ``z ~ N(0, I)`` fills it."""
-        xp = namespace(z)
-        edges = like(np.cumsum(self.weights)[:-1], u)
-        labels = xp.sum(xp.astype(u[:, None] > edges[None, :], xp.int64), axis=1)
-        out = xp.zeros_like(z)
-        for k in range(self.components):
-            mine = xp.astype(labels == k, z.dtype)[:, None]
-            root = self._component(k).basis.apply(np.sqrt, z[None, ...])[0, ...]
-            out = out + mine * (root + like(self.means[k], z))
-        return out
+        """Exact draws ``mu_c + Sigma_c^{1/2} z`` with ``c`` the component that ``u`` falls into.
 
-    def cdf(self, x: Array) -> Array:
-        """Distribution function for ``d = 1`` (numpy), shape ``(...)``.
+        Args:
+            u: ``(n,)``, uniform on (0, 1).
+            z: ``(n, d)``, standard normal, of the dtype and device of ``u``.
+
+        Returns:
+            ``(n, d)``.
 
         Raises:
-            ValueError: in more than one dimension.
+            ValueError: shapes that do not match, or a mixture of libraries, dtypes or devices.
         """
-        self._one_dimensional("cdf")
-        y = as_points(x, 1)
-        z = (np.asarray(y) - self.means[:, 0]) / np.sqrt(self.basis.eigenvalues()[:, 0])
-        return special.ndtr(z) @ self.weights
+        xp = uniforms_and_normals(u, z, self.dim)
+        if self.components == 1:
+            return self.basis.apply(np.sqrt, z[None, ...])[0, ...] + like(self.means[0], z)
+        labels = xp.searchsorted(like(np.cumsum(self.weights)[:-1], u), u, side="right")
+        shift = xp.take(like(self.means, z), labels, axis=0)
+        if self.basis.vectors is None:
+            return shift + z * xp.take(like(np.sqrt(self.basis.values), z), labels, axis=0)
+        if (
+            str(device(z)) == "meta"
+        ):  # no labels to sort by: shape, dtype and device are all there is
+            return shift + self.basis.take(0).apply(np.sqrt, z[None, ...])[0, ...]
+        picked = host(labels)
+        order = np.argsort(picked, kind="stable")
+        ends = np.searchsorted(picked[order], np.arange(self.components + 1))
+        sorted_z = xp.take(z, _index(order, z), axis=0)
+        parts = [
+            self.basis.take(k).apply(np.sqrt, sorted_z[None, ends[k] : ends[k + 1], :])[0, ...]
+            for k in range(self.components)
+            if ends[k + 1] > ends[k]
+        ]
+        if not parts:
+            return shift
+        return shift + xp.take(xp.concat(parts, axis=0), _index(np.argsort(order), z), axis=0)
 
-    def _one_dimensional(self, what: str) -> None:
+    def cdf(self, x: Array) -> Vector:
+        """Distribution function for ``d = 1`` (numpy), shape ``(...)`` for ``x`` ``(..., 1)``.
+
+        Raises:
+            ValueError: in more than one dimension, or for other arrays than numpy's.
+        """
+        one = self._one_dimensional("cdf", x)
+        return self._rows(x, lambda y: mixture_cdf(y[:, 0], *one), ())
+
+    def quantile(self, u: Array) -> Vector:
+        """Inverse of :meth:`cdf` for ``d = 1`` (numpy), shape ``(..., 1)`` for ``u`` ``(...)``.
+
+        Raises:
+            ValueError: in more than one dimension, other arrays than numpy's, or u outside [0, 1].
+        """
+        one = self._one_dimensional("quantile", u)
+        if ((u < 0) | (u > 1)).any():
+            raise bad("u", f"{np.nanmin(u):g} to {np.nanmax(u):g}", "[0, 1]", "pass probabilities")
+        return self._rows(u[..., None], lambda p: mixture_quantile(p[:, 0], *one)[:, None], (1,))
+
+    def _one_dimensional(self, what: str, x: Array) -> tuple[Vector, Vector, Vector]:
         if self.dim != 1:
-            raise bad(
-                what,
-                f"a law of dimension {self.dim}",
-                "dimension 1",
-                "use project(direction) first",
-            )
-
-    def _component(self, k: int) -> GaussianMixture:
-        b = self.basis
-        pick = Eigenbasis(
-            b.dim,
-            b.values[k : k + 1],
-            None if b.vectors is None else b.vectors[k : k + 1],
-            None if b.noise is None else b.noise[k : k + 1],
-        )
-        return self.from_basis(np.ones(1), self.means[k : k + 1], pick)
+            got = f"a law of dimension {self.dim}"
+            raise bad(what, got, "dimension 1", "use project(direction) first")
+        if not isinstance(x, np.ndarray):
+            raise bad(what, type(x).__name__, "a numpy array", "convert it with numpy.asarray")
+        return self.weights, self.means[:, 0], np.sqrt(self.basis.eigenvalues()[:, 0])
 
     @cached_property
     def _precisions(self) -> Vector:
@@ -273,19 +326,21 @@ class GaussianMixture:
     def _off(self, y: Array) -> Array:
         return y[None, ...] - like(self.means[:, None, :], y)
 
+    def _join(self, square: Array) -> Array:
+        xp = namespace(square)
+        constants = like(self._log_constants[:, None], square)
+        return xp.permute_dims(constants - 0.5 * square, (1, 0))
+
     def _log_joint(self, y: Array) -> Array:
-        xp = namespace(y)
-        square = self.basis.mahalanobis(self._off(y))
-        return xp.permute_dims(like(self._log_constants[:, None], y) - 0.5 * square, (1, 0))
+        return self._join(self.basis.mahalanobis(self._off(y)))
 
     def _pulled(self, y: Array) -> tuple[Array, Array, Array]:
         """Responsibilities ``(n, K)``, component scores ``(K, n, d)``, score ``(n, d)``."""
         xp = namespace(y)
-        off = self._off(y)
-        pull = -self.basis.apply(lambda v: 1 / v, off)
-        square = -xp.sum(off * pull, axis=-1)
-        log_joint = like(self._log_constants[:, None], y) - 0.5 * square
-        r = _softmax(xp.permute_dims(log_joint, (1, 0)))
+        b = self.basis
+        rest = None if b.noise is None else -1 / b.noise
+        pull, square = b.filter(self._off(y), -1 / b.values, rest)
+        r = softmax(self._join(square))
         s = xp.sum(xp.permute_dims(r, (1, 0))[..., None] * pull, axis=0)
         return r, pull, s
 
@@ -296,7 +351,7 @@ class GaussianMixture:
         y = as_points(x, self.dim)
         xp = namespace(y)
         flat = xp.reshape(y, (-1, self.dim))
-        rows = max(1, _BLOCK // (self.components * self.dim + width))
+        rows = max(32 if not width else 1, _BLOCK // (self.components * self.dim + width))
         n = flat.shape[0]
         parts = (
             [block(flat[i : min(i + rows, n), :]) for i in range(0, n, rows)]
@@ -323,13 +378,11 @@ class Gaussian(GaussianMixture):
 
     def __init__(self, mean: Any, covariance: Any) -> None:
         mu = parameter(mean, "mean", 1)
-        c = parameter(covariance, "covariance", (0, 1, 2))
-        basis = Eigenbasis.from_covariances(c[None], mu.shape[0], name="covariance")
+        basis = Eigenbasis.from_covariances(covariance, mu.shape[0], None, name="covariance")
         self._set(np.ones(1), mu[None], basis)
 
 
-def _softmax(log_joint: Array) -> Array:
-    xp = namespace(log_joint)
-    shifted = log_joint - xp.max(log_joint, axis=-1, keepdims=True)
-    raised = xp.exp(shifted)
-    return raised / xp.sum(raised, axis=-1, keepdims=True)
+def _index(order: Vector, x: Array) -> Array:
+    """Row numbers as an integer array of the library and device of ``x``."""
+    xp = namespace(x)
+    return xp.asarray(order, dtype=xp.int64, device=device(x))
