@@ -113,7 +113,8 @@ def differentiated(
 
     _check(alpha, std, t_max)
     for t in _grid(t_max):
-        f(t), g_squared(t)
+        f(t)
+        g_squared(t)
     return f, lambda t: math.sqrt(g_squared(t)), two_time
 
 

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from array_api_compat import is_array_api_obj
 
 from ._checks import bad
-from .arrays import is_torch_array, like
+from .arrays import host, is_array, like
 from .protocols import Array, Vector
 
 _ACCEPTED = 1e-8  #: largest relative error estimate of a kernel that is handed out
@@ -24,7 +23,7 @@ def on_meta(t: Array) -> bool:
 
 def values(t: Array) -> Vector:
     """A float64 copy of the values of ``t``, without gradients."""
-    return np.array(t.detach().cpu() if is_torch_array(t) else t, dtype=np.float64)
+    return np.array(host(t), dtype=np.float64)
 
 
 def evaluate(f: _Timewise, t: Array, name: str) -> Array:
@@ -33,13 +32,13 @@ def evaluate(f: _Timewise, t: Array, name: str) -> Array:
     Raises:
         ValueError: ``f`` gives no number.
     """
-    if not is_array_api_obj(t):
+    if not is_array(t):
         return number(f, t, name)
     try:
-        out = f(t)
+        out: Any = f(t)
     except (TypeError, ValueError, RuntimeError):
         out = None
-    if is_array_api_obj(out) and tuple(out.shape) == tuple(t.shape):
+    if is_array(out) and tuple(out.shape) == tuple(t.shape):
         return out
     if isinstance(out, int | float):
         return t * 0 + out
@@ -62,7 +61,9 @@ def number(f: _Timewise, t: float, name: str) -> float:
         raise bad(f"{name}({t:g})", repr(out)[:60], "a number", "return a float") from None
 
 
-def integrate(drift: _Timewise, diffusion: _Timewise, t: float, s: float) -> tuple[float, ...]:
+def integrate(
+    drift: _Timewise, diffusion: _Timewise, t: float, s: float
+) -> tuple[float, float, float, float]:
     """``exp(int_s^t f)`` and ``int_s^t exp(2 int_r^t f) g(r)^2 dr`` by adaptive Gauss-Kronrod rules.
 
     Returns:
@@ -108,13 +109,13 @@ def tabulate(
     Gradients are those of the kernel, ``d scale = scale (f(t) dt - f(s) ds)`` and
     ``d variance = (2 f(t) variance + g(t)^2) dt - scale^2 g(s)^2 ds``, correct to first order.
     """
-    reference = t if is_array_api_obj(t) else s
-    if not is_array_api_obj(reference):
+    reference = t if is_array(t) else s
+    if not is_array(reference):
         return one(float(t), float(s))
     if on_meta(reference):
         empty = (t + s) * 0
         return empty + 1, empty
-    late, early = np.broadcast_arrays(*(values(v) if is_array_api_obj(v) else v for v in (t, s)))
+    late, early = np.broadcast_arrays(*(values(v) if is_array(v) else v for v in (t, s)))
     pairs, where = np.unique(np.stack([late, early]).reshape(2, -1), axis=1, return_inverse=True)
     table = np.array([one(a, b) for a, b in pairs.T]).reshape(-1, 2)[where.ravel()]
     a, v = (like(table[:, i].reshape(late.shape), reference) for i in (0, 1))
@@ -161,10 +162,10 @@ def bracketed(level_at: Callable[[float], float], t_max: float, level: Array) ->
             reached = level_at(math.exp(u))
             return math.log(reached / target) if reached > 0 else -1e3
 
-        u = optimize.brentq(off, math.log(low), math.log(16 * low), xtol=1e-15, rtol=1e-14)
-        return min(math.exp(float(u)), t_max)
+        u: Any = optimize.brentq(off, math.log(low), math.log(16 * low), xtol=1e-15)
+        return min(math.exp(u), t_max)
 
-    if not is_array_api_obj(level):
+    if not is_array(level):
         return one(float(level))
     if on_meta(level):
         return level * 0

@@ -16,11 +16,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from array_api_compat import is_array_api_obj
-
 from ._checks import bad, positive
 from ._timewise import evaluate, integrate, on_meta, tabulate
-from .arrays import device, namespace
+from .arrays import device, is_array, namespace
 from .protocols import Array
 
 
@@ -54,13 +52,13 @@ class Interpolant(Kernel):
 
 def functions(*times: Array) -> Any:
     """Elementary functions (``exp``, ``sqrt``, ...) for numbers and arrays alike."""
-    arrays = [t for t in times if is_array_api_obj(t)]
+    arrays = [t for t in times if is_array(t)]
     return namespace(*arrays) if arrays else math
 
 
 def quotient(a: Array, b: Array) -> Array:
     """``a / b`` for ``a >= 0`` and ``b >= 0``; infinite where ``b`` is zero."""
-    if not is_array_api_obj(b):
+    if not is_array(b):
         return a / b if b else math.inf
     xp = namespace(b)
     zero = b == 0
@@ -137,7 +135,7 @@ class LinearSDE:
             ValueError: some entry is negative, beyond ``t_max`` or NaN, or ``t`` is no real number.
         """
         remedy = f"t = 0 is data, t = {self.t_max:g} is noise"
-        if is_array_api_obj(t):
+        if is_array(t):
             xp = namespace(t)
             if xp.isdtype(t.dtype, "integral"):
                 t = xp.astype(t, xp.float64)
@@ -217,7 +215,7 @@ class LinearSDE:
             ValueError: a level that is negative, NaN or not reached on ``[0, t_max]``.
         """
         top = float(self.noise_level(self.t_max))
-        if is_array_api_obj(level):
+        if is_array(level):
             xp = namespace(level)
             if not xp.isdtype(level.dtype, "real floating"):
                 raise bad("level", f"dtype {level.dtype}", "real levels", "convert it to float")
@@ -280,7 +278,7 @@ class LinearSDE:
 
     def _order(self, t: Array, s: Array) -> tuple[Array, Array]:
         t, s = self.check_time(t), self.check_time(s, "s")
-        if is_array_api_obj(t) and is_array_api_obj(s):
+        if is_array(t) and is_array(s):
             namespace(t, s)
             for what, a, b in (("dtype", s.dtype, t.dtype), ("device", device(s), device(t))):
                 if a != b:
@@ -288,7 +286,7 @@ class LinearSDE:
                         "s", f"{what} {a}", f"{what} {b} like t", f"convert s to that {what}"
                     )
         late = s > t
-        if is_array_api_obj(late):
+        if is_array(late):
             late = not on_meta(late) and bool(namespace(late).any(late))
         if late:
             got, remedy = "a time after t", "swap them: the kernel runs from data to noise"

@@ -1,4 +1,4 @@
-"""Noise schedules: continuous ``beta(t)`` with exact integrals, and the discrete grids of the literature.
+"""Noise schedules: continuous ``beta(t)`` with exact integrals, and the discrete betas of the literature.
 
 A schedule of a variance-preserving diffusion is ``beta(t) >= 0`` on [0, 1]; its kernel needs
 ``B(t, s) = int_s^t beta`` through ``exp(-B/2)`` and ``1 - exp(-B)`` alone.
@@ -14,10 +14,9 @@ from functools import cached_property, wraps
 from typing import Any, Protocol
 
 import numpy as np
-from array_api_compat import is_array_api_obj
 
 from ._checks import bad, parameter, positive
-from .arrays import like, namespace
+from .arrays import is_array, like, namespace
 from .linear import functions
 from .protocols import Array, Vector
 
@@ -73,7 +72,7 @@ class LinearBeta:
         square = self.beta_min**2 + 2 * (self.beta_max - self.beta_min) * integral
         # A falling schedule reaches its last level where the root is smallest, beta_max at t = 1.
         floor = 0.5 * min(self.beta_min, self.beta_max) ** 2
-        if is_array_api_obj(square):
+        if is_array(square):
             square = xp.where(square < floor, xp.full_like(square, floor), square)
         else:
             square = max(square, floor)
@@ -85,12 +84,12 @@ def _flat(method: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(method)
     def wrapped(self: Any, *times: Array) -> Any:
-        arrays = [t for t in times if is_array_api_obj(t)]
+        arrays = [t for t in times if is_array(t)]
         if not arrays:
             out = method(self, *(np.asarray([t], dtype=np.float64) for t in times))
             return tuple(float(v[0]) for v in out) if isinstance(out, tuple) else float(out[0])
         xp = namespace(*arrays)
-        zero = sum(t * 0 for t in times)
+        zero: Any = sum(t * 0 for t in times)
         out = method(self, *(xp.reshape(t + zero, (-1,)) for t in times))
         restored = [xp.reshape(v, zero.shape) for v in (out if isinstance(out, tuple) else [out])]
         return tuple(restored) if isinstance(out, tuple) else restored[0]
@@ -294,35 +293,12 @@ def cosine_betas(steps: int = 1000, *, s: float = 0.008, clip: float = 0.999) ->
     return np.minimum(spread, clip)
 
 
-def karras_sigmas(
-    steps: int, *, sigma_min: float = 0.002, sigma_max: float = 80.0, rho: float = 7.0
-) -> Vector:
-    """``(sigma_max^(1/rho) + i/(steps-1) (sigma_min^(1/rho) - sigma_max^(1/rho)))^rho``, decreasing.
-
-    Returns:
-        The ``steps`` positive levels, shape ``(steps,)``; the zero at the end is not among them.
-
-    Raises:
-        ValueError: fewer than two steps, or parameters that are not positive.
-
-    Reference:
-        Karras et al. 2022, Eq. 5.
-    """
-    n = count(steps, "steps", least=2)
-    power = 1 / positive(rho, "rho")
-    top, bottom = (
-        positive(sigma_max, "sigma_max") ** power,
-        positive(sigma_min, "sigma_min") ** power,
-    )
-    return (top + np.arange(n) / (n - 1) * (bottom - top)) ** rho
-
-
-def count(value: Any, argument: str, least: int = 1) -> int:
-    """An integer of at least ``least``.
+def count(value: Any, argument: str) -> int:
+    """A positive integer.
 
     Raises:
         ValueError: it is something else.
     """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise bad(argument, repr(value)[:40], f"an integer >= {least}", "pass a number of steps")
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise bad(argument, repr(value)[:40], "a positive integer", "pass a number of steps")
     return int(value)
