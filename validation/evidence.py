@@ -117,11 +117,9 @@ class Evidence:
     @property
     def outcome(self) -> Outcome:
         """Computed from the intervals (or from the e-value), never set."""
-        if self.measured is not None:
-            if any(
-                math.isnan(v) for v in (self.measured.value, self.measured.low, self.measured.high)
-            ):
-                return Outcome.ERROR
+        m = self.measured
+        if m is not None and any(math.isnan(v) for v in (m.value, m.low, m.high)):
+            return Outcome.ERROR
         if self.kind == "test":
             e, level = self.log10_e, self.level
             if e is None or math.isnan(e):

@@ -21,9 +21,10 @@ from ..numerics.estimate import mean_estimate
 from ..numerics.rng import substream
 from ..theory._checks import bad, positive
 from ..theory.protocols import Vector
+from ._user_code import UserCodeError
 from .evidence import Allowed, Evidence, Measured, Outcome
 from .problems import Problem
-from .user_code import Backend, UserCode
+from .user_fields import UserField
 from .verdict import Diagnosis, Mutant, NotChecked, Report, Verdict
 
 CLAIMS = (
@@ -102,9 +103,9 @@ def check_score(
     levels = _levels(problem, times)
     verdicts = []
     if "esm" in wanted:
-        code = UserCode(score, Backend.of(score, backend, device, dtype), timeout=timeout)
-        verdicts.append(_esm(code, problem.fresh(), levels, limit, n, rate, seed))
-    subject = {"problem": problem.name, "target": _name(score)}
+        field = UserField.of(score, backend=backend, device=device, dtype=dtype, timeout=timeout)
+        verdicts.append(_esm(field, problem.fresh(), levels, limit, n, rate, seed))
+    subject = {"problem": problem.name, "target": getattr(score, "__name__", type(score).__name__)}
     missing = [NotChecked(claim=c, subject=subject, reason=_LATER) for c in wanted if c != "esm"]
     provenance = {"seed": seed, "n": n, "problem": problem.name}
     return Report(
@@ -142,12 +143,8 @@ def _levels(problem: Problem, times: Sequence[float] | None) -> list[float]:
     return levels
 
 
-def _name(score: Any) -> str:
-    return getattr(score, "__name__", type(score).__name__)
-
-
 def _esm(
-    code: UserCode,
+    field: UserField,
     problem: Problem,
     levels: Sequence[float],
     tolerance: float,
@@ -159,9 +156,10 @@ def _esm(
     evidence, mutants = [], []
     for t in levels:
         check = f"t={t:.6g}"
-        seen = _look(code, problem, t, n, substream(seed, "esm", problem.name, check))
-        if isinstance(seen, str):
-            evidence.append(Evidence.error(check, seen, kind="confidence"))
+        try:
+            seen = _look(field, problem, t, n, substream(seed, "esm", problem.name, check))
+        except UserCodeError as error:
+            evidence.append(Evidence.error(check, str(error), kind="confidence"))
             continue
         piece = _ratio(check, seen, tolerance, share, seed)
         evidence.append(piece)
@@ -170,7 +168,7 @@ def _esm(
         claim="esm",
         statement=r"$\mathbb{E}|s - s^*|^2 \le \tau\,\mathbb{E}|s^*|^2$ at each noise level, $\tau = "
         rf"{tolerance:g}$",
-        subject={"problem": problem.name, "target": _name(code.function)},
+        subject={"problem": problem.name, "target": field.name},
         assumptions=(
             "draws of x_t are exact; the mean of the squared error assumes a bound on the kurtosis",
             f"tolerance {tolerance:g} on the squared error is {math.sqrt(tolerance):.3g} on the error itself",
@@ -185,15 +183,12 @@ def _esm(
 
 
 def _look(
-    code: UserCode, problem: Problem, t: float, n: int, rng: np.random.Generator
-) -> _Level | str:
-    """Calls the model once at level ``t``; a string says what it did wrong."""
+    field: UserField, problem: Problem, t: float, n: int, rng: np.random.Generator
+) -> _Level:
+    """Calls the model once at level ``t``."""
     x = problem.data(n, t=t, rng=rng)
     truth = problem.score(x, t).reshape(n, -1)
-    answer = code.field(x, t)
-    if isinstance(answer, str):
-        return answer
-    off = answer.reshape(n, -1) - truth
+    off = field(x, t) - truth
     return _Level(t, (off**2).sum(1), (truth**2).sum(1), (off * truth).sum(1))
 
 
@@ -220,8 +215,9 @@ def _ratio(check: str, seen: _Level, tolerance: float, level: float, seed: int) 
         return outside
 
     low, high = max(0.0, end(-1)), end(+1)
-    width = mean_estimate(a - value * b, level=level) if a.any() else None
-    detectable = (width.detectable if width else 0.0) / float(b.mean())
+    spread = float((a - value * b).std()) / math.sqrt(len(a)) / float(b.mean())
+    # refuted with probability 1 - 1e-4: the interval and 3.72 standard errors
+    detectable = max(high - value, value - low) + 3.72 * spread
     root = math.sqrt(max(value, 0.0))
     return Evidence(
         check=check,
@@ -230,7 +226,7 @@ def _ratio(check: str, seen: _Level, tolerance: float, level: float, seed: int) 
         allowed=Allowed(0.0, tolerance),
         level=level,
         n=len(a),
-        detectable=max(detectable, 1e-12),
+        detectable=detectable,
         seed=seed,
         message=f"relative error {root:.4g} (squared {value:.4g}) at t = {seen.t:.6g}",
     )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..claim import Claim
 
 #: Modules of this package, each with ``CLAIMS: tuple[Claim, ...]``, in the order of the ledger.
-_SECTIONS: tuple[str, ...] = ()
+_SECTIONS: tuple[str, ...] = ("scores", "decimals", "langevin", "diffusions")
 
 __all__ = ["CLAIMS", "Ledger"]
 

@@ -1,0 +1,33 @@
+"""The torch half of user fields: tensors in, a numpy array out, the module's mode restored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from ..theory.protocols import Vector
+
+
+def call(f: Callable[[Any, Any], Any], x: Vector, t: float, dtype: str, device: str | None) -> Any:
+    """``f(x, t)`` with ``t`` of shape ``(n,)``, in eval mode and without gradients.
+
+    The device is the one that is named, else that of the module's first parameter, else the CPU.
+    """
+    module = f if isinstance(f, torch.nn.Module) else None
+    first = next(module.parameters(), None) if module is not None else None
+    place = torch.device(device) if device else (first.device if first is not None else "cpu")
+    kind = getattr(torch, dtype)
+    points = torch.tensor(x, dtype=kind, device=place)
+    times = torch.full((len(x),), t, dtype=kind, device=place)
+    modes = [(m, m.training) for m in module.modules()] if module is not None else []
+    try:
+        if module is not None:
+            module.eval()
+        with torch.no_grad():
+            answer = f(points, times)
+    finally:
+        for part, mode in modes:
+            part.training = mode
+    return answer.detach().cpu().numpy() if isinstance(answer, torch.Tensor) else answer
