@@ -216,8 +216,10 @@ def _ratio(check: str, seen: _Level, tolerance: float, level: float, seed: int) 
 
     low, high = max(0.0, end(-1)), end(+1)
     spread = float((a - value * b).std()) / math.sqrt(len(a)) / float(b.mean())
-    # refuted with probability 1 - 1e-4: the interval and 3.72 standard errors
+    # Refuted with probability 1 - 1e-4: the interval and 3.72 standard errors. An exact score leaves no
+    # spread at all; then rounding decides, far below a millionth of the tolerance.
     detectable = max(high - value, value - low) + 3.72 * spread
+    detectable = max(detectable, 1e-6 * tolerance)
     root = math.sqrt(max(value, 0.0))
     return Evidence(
         check=check,
