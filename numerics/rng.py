@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..theory._checks import bad
+from ..theory.arrays import device, is_torch_array, like
 from ..theory.protocols import Array
 
 if TYPE_CHECKING:
@@ -56,6 +57,31 @@ def draw(p: Any, n: int, *, rng: np.random.Generator) -> Array:
             "use a normalised law of scoreproof.theory",
         )
     return p.transport(rng.random(n), rng.standard_normal((n, p.dim)))
+
+
+def normal_like(x: Array, *, rng: Any) -> Array:
+    """Independent standard normals in the shape, library, dtype and device of ``x``.
+
+    Args:
+        x: an array of any library.
+        rng: a ``numpy.random.Generator``, or a ``torch.Generator`` when ``x`` is a tensor.
+
+    Raises:
+        ValueError: ``rng`` is neither, or a torch generator meets an array that is no tensor.
+    """
+    if isinstance(rng, np.random.Generator):
+        z = rng.standard_normal(tuple(x.shape))
+        return z if isinstance(x, np.ndarray) and x.dtype == z.dtype else like(z, x)
+    if is_torch_array(x) and type(rng).__module__.startswith("torch"):
+        import torch
+
+        return torch.randn(x.shape, generator=rng, dtype=x.dtype, device=device(x))
+    raise bad(
+        "rng",
+        type(rng).__name__,
+        "a numpy.random.Generator (or a torch.Generator for tensors)",
+        "pass numpy.random.default_rng(0)",
+    )
 
 
 def torch_generator(
