@@ -9,7 +9,6 @@ import threading
 import time
 
 import pytest
-
 from scoreproof.validation.isolation import Pool, TimeLimit, WorkerDied, call_isolated
 from scoreproof.validation.isolation_errors import CannotPickle
 from scoreproof.validation.pickling import dumps
@@ -110,7 +109,7 @@ def test_death_names_status_and_last_words() -> None:
         print("about to go")
         os._exit(3)
 
-    with pytest.raises(WorkerDied, match="exit status 3.*about to go"):
+    with pytest.raises(WorkerDied, match=r"exit status 3.*about to go"):
         call_isolated(die)
 
 
@@ -120,7 +119,7 @@ def test_segmentation_fault_is_survived() -> None:
 
         ctypes.string_at(0)
 
-    with pytest.raises(WorkerDied, match="SIGSEGV.*Fatal Python error"):
+    with pytest.raises(WorkerDied, match=r"SIGSEGV.*Fatal Python error"):
         call_isolated(crash)
     assert call_isolated(triple, 1) == 3
 

@@ -19,11 +19,10 @@ import typer
 
 OUT = Path("scoreproof-report")
 _INTERRUPTED = 130
-_BROKEN_PIPE = 141
 
 # The two bases are not exported under a name that all releases of typer share.
-_UsageError = typer.BadParameter.__bases__[0]
-_ClickException = _UsageError.__bases__[0]
+_UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+_ClickException: type[Exception] = _UsageError.__bases__[0]
 
 app = typer.Typer(
     name="scoreproof",
@@ -157,11 +156,11 @@ def validate(
         raise typer.Exit(_INTERRUPTED) from None
     page = f"page: {out / 'index.html'}"
     if json:
-        typer.echo(report.to_json())
+        _print(report.to_json())
         _say(page)
     else:
-        typer.echo(str(report))
-        typer.echo(page)
+        _print(str(report))
+        _print(page)
     raise typer.Exit(report.exit_status)
 
 
@@ -170,7 +169,7 @@ def claims(out: Out = OUT, json: Json = False) -> None:
     """List the claims, with the outcomes of the last report in --out."""
     from .cli_ledger import as_json, table
 
-    typer.echo(as_json(out) if json else table(out))
+    _print(as_json(out) if json else table(out))
 
 
 @app.command()
@@ -189,10 +188,10 @@ def report(
     folder = out or (file if file.is_dir() else file.parent)
     save(stored, folder)
     if json:
-        typer.echo(stored.to_json())
+        _print(stored.to_json())
         return
-    typer.echo(str(stored))
-    typer.echo(f"page: {folder / 'index.html'}")
+    _print(str(stored))
+    _print(f"page: {folder / 'index.html'}")
 
 
 _arguments: list[str] = []
@@ -206,6 +205,14 @@ def _memory(workers: int) -> int | None:
     return None if total is None else max(total // max(workers, 1), 2 << 30)
 
 
+def _print(text: str) -> None:
+    """Standard output; a reader who has left (``| head``) does not change the exit status."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _say(line: str) -> None:
     typer.echo(line, err=True)
 
@@ -215,8 +222,8 @@ def _refuse(message: str) -> NoReturn:
 
 
 def _one_line(error: BaseException) -> str:
-    say = getattr(error, "format_message", None)
-    text = " ".join((say() if callable(say) else str(error)).split())
+    say = getattr(error, "format_message", error.__str__)
+    text = " ".join(str(say()).split())
     text = re.sub(r"^Invalid value(?: for '[^']*')?: ", "", text)
     wants_help = isinstance(error, _UsageError) and ";" not in text
     return f"error: {text.rstrip('.')}; see --help" if wants_help else f"error: {text}"
@@ -230,10 +237,6 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         sys.path.insert(0, here)
     try:
         status = app(args=list(_arguments), prog_name="scoreproof", standalone_mode=False)
-        sys.stdout.flush()
-    except BrokenPipeError:  # e.g. `scoreproof claims | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        status = _BROKEN_PIPE
     except (typer.Abort, KeyboardInterrupt):
         _say("interrupted")
         status = _INTERRUPTED
