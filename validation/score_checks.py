@@ -11,6 +11,7 @@ The ratio ``R`` is measured by inverting the test of ``E[|s - s*|^2 - r |s*|^2] 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,6 +25,7 @@ from ..theory.protocols import Vector
 from ._user_code import UserCodeError
 from .evidence import Allowed, Evidence, Measured, Outcome
 from .problems import Problem
+from .provenance import now, provenance
 from .user_fields import UserField
 from .verdict import Diagnosis, Mutant, NotChecked, Report, Verdict
 
@@ -101,17 +103,17 @@ def check_score(
     if n < 16:
         raise bad("budget", n, "at least 16 draws a level", "raise it")
     levels = _levels(problem, times)
+    started, clock = now(), time.perf_counter()
     verdicts = []
     if "esm" in wanted:
         field = UserField.of(score, backend=backend, device=device, dtype=dtype, timeout=timeout)
         verdicts.append(_esm(field, problem.fresh(), levels, limit, n, rate, seed))
     subject = {"problem": problem.name, "target": getattr(score, "__name__", type(score).__name__)}
     missing = [NotChecked(claim=c, subject=subject, reason=_LATER) for c in wanted if c != "esm"]
-    provenance = {"seed": seed, "n": n, "problem": problem.name}
     return Report(
         verdicts=tuple(verdicts),
         not_checked=tuple(missing),
-        provenance=provenance,
+        provenance=provenance(seed=seed, started=started, seconds=time.perf_counter() - clock),
         profile="custom",
         false_alarm=rate,
     )

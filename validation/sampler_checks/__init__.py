@@ -1,1 +1,14 @@
 """Checks of samplers against exact truth."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...theory._lazy import lazy
+
+if TYPE_CHECKING:
+    from .run import check_sampler as check_sampler
+
+_EXPORTS = {"check_sampler": "run"}
+__all__ = sorted(_EXPORTS)  # pyright: ignore[reportUnsupportedDunderAll]
+__getattr__, __dir__ = lazy(__name__, _EXPORTS)
