@@ -28,7 +28,8 @@ def parameter(value: Any, argument: str, ndim: int | tuple[int, ...]) -> Vector:
             raise TypeError("complex")
         array = np.array(raw, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise bad(argument, repr(value)[:60], "real numbers", "pass a numeric array") from error
+        shown = " ".join(repr(value).split())[:60]
+        raise bad(argument, shown, "real numbers", "pass a numeric array") from error
     allowed = (ndim,) if isinstance(ndim, int) else ndim
     if array.ndim not in allowed:
         wanted = " or ".join(str(n) for n in allowed)
