@@ -23,6 +23,7 @@ from scoreproof.theory import (
     SubVP,
     cosine_betas,
 )
+from scoreproof.theory.schedules import CosineBeta
 
 DIGITS = 80
 
@@ -55,7 +56,7 @@ class Example:
             return scale, self.variance(late) - scale**2 * self.variance(early)
 
 
-def _preserving(integral: Callable[[Any], Any]) -> dict[str, Callable[[Any], Any]]:
+def _preserving(integral: Callable[[Any], Any]) -> dict[str, Any]:
     return {
         "alpha": lambda t: mp.exp(-integral(t) / 2),
         "variance": lambda t: 1 - mp.exp(-integral(t)),
@@ -100,7 +101,7 @@ EXAMPLES: dict[str, Example] = {
         VP.cosine(0.05, beta_max=12.0),
         **_preserving(_cosine(0.05, 12.0)),
         exponent=6,
-        breaks=(VP.cosine(0.05, beta_max=12.0).schedule.cut,),
+        breaks=(CosineBeta(0.05, 12.0).cut,),
     ),
     "vp-steps": Example(
         VP.from_betas(BETAS),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import array_api_strict as strict
 import mpmath as mp
@@ -123,7 +124,7 @@ def test_conditional_means_obey_the_same_relations(name):
     x = np.random.default_rng(4).normal(size=(7, 2))
     score, denoised, flow = p_t.score(x), p_t.denoiser(x), probability_flow(LAW, sde)(x, t)
     # Second routes: Tweedie against conditioning, and f x - g^2 score / 2 against alpha' x0 + sigma' eps.
-    slack = {"rtol": 1e-9 if EXAMPLES[name].numeric else 1e-11, "atol": 1e-11}
+    slack: dict[str, Any] = {"rtol": 1e-9 if EXAMPLES[name].numeric else 1e-11, "atol": 1e-11}
     size = float(abs(flow).max())
     assert np.allclose(convert(score, x, at, source="score", target="x0"), denoised, **slack)
     assert np.allclose(convert(denoised, x, at, source="x0", target="score"), score, **slack)

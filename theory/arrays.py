@@ -23,6 +23,7 @@ __all__ = [
     "namespace",
     "size",
     "softmax",
+    "take_rows",
     "uniforms_and_normals",
 ]
 
@@ -34,7 +35,8 @@ def _is_number(a: object) -> bool:
 
 def is_array(value: Any) -> bool:
     """Whether ``value`` is an array of a library that the standard covers (numbers are not)."""
-    return is_array_api_obj(value)
+    # The general test looks at every library in turn; plain numbers are the common case.
+    return type(value) not in (float, int) and is_array_api_obj(value)
 
 
 def namespace(*arrays: Array) -> Any:
@@ -117,6 +119,12 @@ def softmax(x: Array, axis: int = -1) -> Array:
     xp = namespace(x)
     raised = xp.exp(x - xp.max(x, axis=axis, keepdims=True))
     return raised / xp.sum(raised, axis=axis, keepdims=True)
+
+
+def take_rows(x: Array, rows: np.ndarray[Any, Any]) -> Array:
+    """``x[rows]`` along the first axis for row numbers in a numpy array; gradients pass through."""
+    xp = namespace(x)
+    return xp.take(x, xp.asarray(rows, dtype=xp.int64, device=device(x)), axis=0)
 
 
 def uniforms_and_normals(u: Array, z: Array, dim: int) -> Any:

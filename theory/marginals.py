@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ._checks import bad
-from .protocols import Array, Diffusible, Distribution, Vector
+from .protocols import Array, Diffusible, Vector
 from .sde import Kernel, LinearSDE
 
 
@@ -76,7 +76,7 @@ class Marginal:
         return self.base.posterior_covariance(x, self.kernel.scale, self.kernel.variance)
 
 
-def marginal(p: Distribution, sde: LinearSDE, t: float) -> Marginal:
+def marginal(p: Any, sde: LinearSDE, t: float) -> Marginal:
     """The law of ``x_t`` for ``x_0 ~ p`` under ``sde``.
 
     Raises:
