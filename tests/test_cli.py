@@ -139,8 +139,9 @@ def timeless(text: str) -> Any:
 
 def journal(folder: Path) -> list[str]:
     """Ids of the verdicts in the journal."""
-    lines = (folder / "scoreproof-report" / "journal.jsonl").read_text().splitlines()
-    return [json.loads(line)["verdict"]["claim"] for line in lines[1:]]
+    text = (folder / "scoreproof-report" / "journal.jsonl").read_text()
+    whole = text[: text.rfind("\n") + 1].splitlines()
+    return [json.loads(line)["verdict"]["claim"] for line in whole[1:]]
 
 
 @pytest.mark.parametrize(
@@ -220,9 +221,12 @@ def test_time_limit(folder: Path, call: Call) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_interrupted_run_goes_on(folder: Path, how: signal.Signals) -> None:
+def test_interrupted_run_goes_on(folder: Path, call: Call, how: signal.Signals) -> None:
     names = ("validate", "--only", "C1", "C2", "C3", "C7", "--jobs", "1")
     process = start(folder, *names)
+    assert process.stderr is not None
+    while "] C2" not in process.stderr.readline():
+        pass  # the third claim may start before the second is written down
     wait_for(folder / "pid")
     process.send_signal(how)
     out, err = process.communicate(timeout=60)
@@ -235,12 +239,12 @@ def test_interrupted_run_goes_on(folder: Path, how: signal.Signals) -> None:
         assert "2 of 4 verdicts" in err.splitlines()[-1]
         assert "Traceback" not in out + err
     (folder / "go").touch()
-    status, again, err = run(folder, *names, "--resume", "--json")
+    status, again, err = call(*names, "--resume", "--json")
     assert status == 0
     assert "resumed: 2 of 4" in err
     assert "] C1" not in err
     assert "] C3" in err
-    whole = run(folder, *names, "--out", "whole", "--json")[1]
+    whole = call(*names, "--out", "whole", "--json")[1]
     assert timeless(again) == timeless(whole)
 
 
@@ -353,8 +357,38 @@ def test_closed_pipe_is_no_traceback(folder: Path) -> None:
     ("statement", "line"),
     [
         (r"$\nabla_x \log p$ of $\Sigma$", "∇_x log p of Σ"),
-        (r"$\frac{1}{2}\,\mathbb{E}\left[\sigma^2\right] \le 1$", "1/2E[σ^2] ≤1"),
+        (r"$\frac{1}{2}\,\mathbb{E}\left[\sigma^2\right] \le 1$", "1/2 E[σ^2] ≤1"),
+        (r"$\tfrac12 \varepsilon$, $\dfrac{a}b$ and $\frac{\sqrt{a}}{b}$", "1/2 ε, a/b and √a/b"),
     ],
 )
 def test_statement_on_one_line(statement: str, line: str) -> None:
     assert short(statement) == line
+
+
+def test_bar_on_a_terminal(folder: Path) -> None:
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "program.py", "validate", "--only", "C1", "C7"],
+        cwd=folder,
+        env={**ENVIRONMENT, "TERM": "xterm"},
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        text=True,
+    )
+    os.close(theirs)
+    drawn = b""
+    while True:
+        try:
+            chunk = os.read(ours, 4096)
+        except OSError:  # how Linux says that the other end of a terminal was closed
+            break
+        if not chunk:
+            break
+        drawn += chunk
+    out, _ = process.communicate(timeout=60)
+    os.close(ours)
+    assert process.returncode == 0
+    assert b"\x1b[" in drawn
+    assert b"2/2" in drawn
+    assert b"C7" in drawn
+    assert "\x1b" not in out

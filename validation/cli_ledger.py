@@ -14,6 +14,7 @@ from .report.text import WIDTH, fit
 from .verdict import Report
 
 _COMMAND = re.compile(r"\\([A-Za-z]+)\s?")
+_FRACTION = re.compile(r"\\[dt]?frac\s*(?:\{([^{}]*)\}|(\d))\s*(?:\{([^{}]*)\}|(\w))")
 _SIGNS = {
     "nabla": "∇",
     "partial": "∂",
@@ -31,6 +32,7 @@ _SIGNS = {
     "approx": "≈",
     "sqrt": "√",
     "in": "∈",
+    "varepsilon": "ε",
     "log": "log ",
     "exp": "exp ",
     "quad": " ",
@@ -53,10 +55,8 @@ def _sign(match: re.Match[str]) -> str:
 
 def short(statement: str) -> str:
     """A statement without the marks of LaTeX, for one line of a terminal."""
-    text = statement.replace(
-        "}{", "/"
-    )  # of the commands with two arguments, \frac is the common one
-    text = _COMMAND.sub(_sign, text)
+    text = _FRACTION.sub(lambda m: f"{m[1] or m[2]}/{m[3] or m[4]} ", statement)
+    text = _COMMAND.sub(_sign, text.replace("}{", "/"))
     for mark in ("$", "{", "}", "\\,", "\\;", "\\!", "\\"):
         text = text.replace(mark, "")
     return " ".join(text.split())
