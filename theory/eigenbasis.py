@@ -242,8 +242,8 @@ class Eigenbasis:
         white = inner * like(1 / np.sqrt(self.values[:, None, :]), inner)
         out = xp.sum(white * white, axis=-1)
         if rest is not None and self.noise is not None:
-            rest = rest * like(1 / np.sqrt(self.noise[:, None, None]), rest)
-            out = out + xp.sum(rest * rest, axis=-1)
+            outside = like(1 / np.sqrt(self.noise[:, None, None]), inner) * rest
+            out = out + xp.sum(outside * outside, axis=-1)
         return out
 
     def _vectors_like(self, y: Array) -> Array:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -66,7 +65,7 @@ class DiffusedPoints:
         """``a sum_j w_j y_j``, shape ``(d,)``."""
         return self.scale * self.cloud.mean
 
-    @cached_property
+    @property
     def covariance(self) -> Vector:
         """``a^2 Cov y + v I``, shape ``(d, d)``."""
         return self.scale**2 * self.cloud.covariance + self.variance * np.eye(self.dim)

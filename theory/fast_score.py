@@ -19,7 +19,7 @@ ROWS = (
 
 def pays(n: int, dim: int, condition: float) -> bool:
     """Whether the precision form is both worth its set-up (d^3 a component) and accurate enough."""
-    unit = np.finfo(np.float64).eps / 2
+    unit = float(np.finfo(np.float64).eps) / 2
     return n >= dim and (dim + 2) * unit * condition <= ACCEPTED
 
 

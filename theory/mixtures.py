@@ -29,6 +29,7 @@ from .arrays import (
     logsumexp,
     namespace,
     softmax,
+    take_rows,
     uniforms_and_normals,
 )
 from .eigenbasis import Eigenbasis
@@ -99,7 +100,7 @@ class GaussianMixture:
         """Number K of components."""
         return self.means.shape[0]
 
-    @cached_property
+    @property
     def mean(self) -> Vector:
         """``sum_k w_k mu_k``, shape ``(d,)``."""
         return self.weights @ self.means
@@ -109,9 +110,13 @@ class GaussianMixture:
         """Dense ``Sigma_k``, shape ``(K, d, d)``."""
         return self.basis.matrix()
 
-    @cached_property
+    @property
     def covariance(self) -> Vector:
         """``sum_k w_k [Sigma_k + (mu_k - mean)(mu_k - mean)']``, shape ``(d, d)``."""
+        return self._covariance
+
+    @cached_property
+    def _covariance(self) -> Vector:
         centred = self.means - self.mean
         between = (centred * self.weights[:, None]).T @ centred
         return np.tensordot(self.weights, self.covariances, axes=1) + between
@@ -276,7 +281,7 @@ class GaussianMixture:
         picked = host(labels)
         order = np.argsort(picked, kind="stable")
         ends = np.searchsorted(picked[order], np.arange(self.components + 1))
-        sorted_z = xp.take(z, _index(order, z), axis=0)
+        sorted_z = take_rows(z, order)
         parts = [
             self.basis.take(k).apply(np.sqrt, sorted_z[None, ends[k] : ends[k + 1], :])[0, ...]
             for k in range(self.components)
@@ -284,7 +289,7 @@ class GaussianMixture:
         ]
         if not parts:
             return shift
-        return shift + xp.take(xp.concat(parts, axis=0), _index(np.argsort(order), z), axis=0)
+        return shift + take_rows(xp.concat(parts, axis=0), np.argsort(order))
 
     def cdf(self, x: Array) -> Vector:
         """Distribution function for ``d = 1`` (numpy), shape ``(...)`` for ``x`` ``(..., 1)``.
@@ -380,9 +385,3 @@ class Gaussian(GaussianMixture):
         mu = parameter(mean, "mean", 1)
         basis = Eigenbasis.from_covariances(covariance, mu.shape[0], None, name="covariance")
         self._set(np.ones(1), mu[None], basis)
-
-
-def _index(order: Vector, x: Array) -> Array:
-    """Row numbers as an integer array of the library and device of ``x``."""
-    xp = namespace(x)
-    return xp.asarray(order, dtype=xp.int64, device=device(x))

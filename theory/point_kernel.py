@@ -12,10 +12,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from .arrays import device, host, like, logsumexp, namespace, softmax
+from .arrays import device, host, like, logsumexp, namespace, softmax, take_rows
 from .cloud import GATHERED, Cloud, slices, two_product
 from .protocols import Array, Vector
 
@@ -25,9 +26,15 @@ _LOGITS = 1 << 24  #: logits held at a time (128 MB)
 _COLUMNS = 512  #: points per block: 256 rows of logits fit a second-level cache
 
 
-Group = tuple[
-    Vector, Vector, Vector
-]  #: row numbers (n,), candidates (n, m), which of them count (n, m)
+Indices = np.ndarray[Any, np.dtype[Any]]
+
+
+class Group(NamedTuple):
+    """Rows to redo: row numbers ``(n,)``, candidates ``(n, m)``, which of them count ``(n, m)``."""
+
+    rows: Indices
+    picks: Indices
+    valid: Indices
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,9 +49,9 @@ class Moments:
     """
 
     log_mass: Array
-    mean: Array | None = None
-    lag: Array | None = None
-    spread: Array | None = None
+    mean: Array = None
+    lag: Array = None
+    spread: Array = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,16 +74,16 @@ class PointKernel:
         logits, groups, _ = self._logits(x)
         parts = []
         for rows, picks, valid in groups:
-            r = softmax(self._exact(_take(x, rows), picks, valid))
+            r = softmax(self._exact(take_rows(x, rows), picks, valid))
             for k in range(len(rows)):
                 # Everything that is not picked points at one appended zero: a scatter by gathering.
                 slot = np.full(self.cloud.size, picks.shape[1])
                 slot[picks[k, valid[k]]] = np.flatnonzero(valid[k])
                 padded = xp.concat([r[k, :], xp.zeros_like(r[k, :1])])
-                parts.append(xp.take(padded, _index(slot, x), axis=0)[None, :])
+                parts.append(take_rows(padded, slot)[None, :])
         rest = _rest(x.shape[0], groups)
         return _merge(
-            softmax(logits if rest is None else _take(logits, rest)), parts, groups, rest
+            softmax(logits if rest is None else take_rows(logits, rest)), parts, groups, rest
         )
 
     def moments(self, x: Array, order: int, *, full: bool = False) -> Moments:
@@ -85,8 +92,8 @@ class PointKernel:
         rest = _rest(x.shape[0], groups)
         if rest is None:
             return self._dense(logits, xi, order, full)
-        dense = self._dense(_take(logits, rest), _take(xi, rest), order, full)
-        parts = [self._sparse(_take(x, rows), *others, order, full) for rows, *others in groups]
+        dense = self._dense(take_rows(logits, rest), take_rows(xi, rest), order, full)
+        parts = [self._sparse(take_rows(x, g.rows), g.picks, g.valid, order, full) for g in groups]
         merged = [
             None if old is None else _merge(old, [getattr(p, name) for p in parts], groups, rest)
             for name, old in vars(dense).items()
@@ -164,15 +171,15 @@ class PointKernel:
             log_mass, mean, lag, xp.stack(spread) if spread else xi[:, :, None] * xi[:, None, :]
         )
 
-    def _lags(self, x: Array, picks: Vector) -> Array:
+    def _lags(self, x: Array, picks: Indices) -> Array:
         """``a y_j - x`` for gathered j, exact up to one rounding: ``(n, m, d)``."""
         points = self.cloud.held(x)[0]
         xp = namespace(x)
-        gathered = xp.take(points, _index(picks.reshape(-1), x), axis=0)
+        gathered = take_rows(points, picks.reshape(-1))
         high, low = two_product(self.scale, xp.reshape(gathered, (*picks.shape, self.cloud.dim)))
         return (high - x[:, None, :]) + low
 
-    def _exact(self, x: Array, picks: Vector, valid: Vector) -> Array:
+    def _exact(self, x: Array, picks: Indices, valid: Indices) -> Array:
         """Logits from differences, ``(n, m)``; minus infinity where ``valid`` is False."""
         xp = namespace(x)
         parts = []
@@ -184,7 +191,7 @@ class PointKernel:
             parts.append(log_weights - 0.5 * square + masked)
         return parts[0] if len(parts) == 1 else xp.concat(parts, axis=1)
 
-    def _sparse(self, x: Array, picks: Vector, valid: Vector, order: int, full: bool) -> Moments:
+    def _sparse(self, x: Array, picks: Indices, valid: Indices, order: int, full: bool) -> Moments:
         xp = namespace(x)
         logits = self._exact(x, picks, valid)
         log_mass = logsumexp(logits)
@@ -196,7 +203,7 @@ class PointKernel:
         for cut in self._columns(picks):
             share = r[:, cut][:, :, None]
             lag = lag + xp.sum(share * self._lags(x, picks[:, cut]), axis=1)
-            gathered = xp.take(points, _index(picks[:, cut].reshape(-1), x), axis=0)
+            gathered = take_rows(points, picks[:, cut].reshape(-1))
             mean = mean + xp.sum(
                 share * xp.reshape(gathered, (x.shape[0], -1, x.shape[1])), axis=1
             )
@@ -212,7 +219,7 @@ class PointKernel:
                 spread = spread + xp.sum(xp.sum(share * off, axis=-1), axis=-1)
         return Moments(log_mass, mean, lag, spread)
 
-    def _columns(self, picks: Vector) -> list[slice]:
+    def _columns(self, picks: Indices) -> list[slice]:
         n, m = picks.shape
         return list(slices(m, max(1, GATHERED // (n * self.cloud.dim))))
 
@@ -245,7 +252,7 @@ def _weigh(
     return top + np.log(total), first, square
 
 
-def _groups(rows: Vector, chosen: list[Vector], dim: int) -> list[Group]:
+def _groups(rows: Indices, chosen: list[Indices], dim: int) -> list[Group]:
     """Rows with similar numbers of candidates together, padded, so that gathering them stays bounded."""
     counts = np.array([len(c) for c in chosen])
     order = np.argsort(counts, kind="stable")
@@ -257,30 +264,21 @@ def _groups(rows: Vector, chosen: list[Vector], dim: int) -> list[Group]:
         picks = np.zeros((len(mine), counts[mine].max()), dtype=np.int64)
         valid = np.arange(picks.shape[1]) < counts[mine, None]
         picks[valid] = np.concatenate([chosen[i] for i in mine])
-        out.append((rows[mine], picks, valid))
+        out.append(Group(rows[mine], picks, valid))
         start = stop
     return out
 
 
-def _rest(n: int, groups: list[Group]) -> Vector | None:
+def _rest(n: int, groups: list[Group]) -> Indices | None:
     """Rows in no group, or None where there are no groups."""
     if not groups:
         return None
-    return np.setdiff1d(np.arange(n), np.concatenate([rows for rows, _, _ in groups]))
+    return np.setdiff1d(np.arange(n), np.concatenate([g.rows for g in groups]))
 
 
-def _merge(dense: Array, parts: list[Array], groups: list[Group], rest: Vector | None) -> Array:
+def _merge(dense: Array, parts: list[Array], groups: list[Group], rest: Indices | None) -> Array:
     """Rows ``rest`` from ``dense`` and those of ``groups`` from ``parts``, in their old order."""
     if rest is None:
         return dense
-    order = np.concatenate([rest, *(rows for rows, _, _ in groups)])
-    return _take(namespace(dense).concat([dense, *parts], axis=0), np.argsort(order))
-
-
-def _index(order: Vector, x: Array) -> Array:
-    xp = namespace(x)
-    return xp.asarray(order, dtype=xp.int64, device=device(x))
-
-
-def _take(x: Array, rows: Vector) -> Array:
-    return namespace(x).take(x, _index(rows, x), axis=0)
+    order = np.concatenate([rest, *(g.rows for g in groups)])
+    return take_rows(namespace(dense).concat([dense, *parts], axis=0), np.argsort(order))
