@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from .solver_grids import LogSNRGrid as LogSNRGrid
     from .solver_grids import UniformGrid as UniformGrid
     from .solver_grids import karras_sigmas as karras_sigmas
-    from .solver_grids import noise_to_signal as noise_to_signal
     from .solvers import DDIM as DDIM
     from .solvers import Ancestral as Ancestral
     from .solvers import EulerMaruyama as EulerMaruyama
@@ -71,7 +70,6 @@ _EXPORTS = {
     "mala": "langevin",
     "mala_log_ratio": "langevin",
     "mala_step": "langevin",
-    "noise_to_signal": "solver_grids",
     "normal_like": "rng",
     "reverse_coefficients": "fokker_planck_coefficients",
     "substream": "rng",

@@ -1,7 +1,7 @@
 """Time grids for reverse-time solvers: ``times(steps)`` gives ``steps + 1`` decreasing times.
 
-Grids other than the uniform one are laid in ``kappa(t) = sd(t) / scale(t)``, the noise-to-signal ratio (``sigma``
-of Karras et al. 2022), which every linear diffusion has and which grows with t.
+Grids other than the uniform one are laid in ``kappa(t) = sd(t) / scale(t)``, the noise level (``sigma`` of
+Karras et al. 2022), which every linear diffusion has and which grows with t.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize
 
 from ..theory._checks import bad, parameter, positive
 from ..theory.protocols import Vector
@@ -40,37 +39,6 @@ def karras_sigmas(steps: int, *, sigma_min: float, sigma_max: float, rho: float 
     values = np.linspace(*ends, _steps(steps) + 1) ** rho
     values[0], values[-1] = sigma_max, sigma_min
     return values
-
-
-def noise_to_signal(sde: LinearSDE, t: float) -> float:
-    """``kappa(t) = sd(t) / scale(t)``."""
-    kernel = sde.kernel(float(t))
-    return float(kernel.std) / float(kernel.scale)
-
-
-def time_of(sde: LinearSDE, kappa: float, *, low: float, high: float) -> float:
-    """The time in ``[low, high]`` at which the noise-to-signal ratio is ``kappa``.
-
-    Solved for ``log t``, so that the relative error is a few roundings also at t = 1e-8.
-
-    Raises:
-        ValueError: ``kappa`` is not reached in the interval.
-    """
-    if kappa <= noise_to_signal(sde, low):
-        if kappa < noise_to_signal(sde, low) * (1 - 1e-12):
-            raise bad("kappa", f"{kappa:g}", "a ratio reached in the interval", "widen it")
-        return low
-    # A time this small has a ratio below every float that the caller can mean.
-    bottom = low if low > 0 else high * 1e-300
-    if noise_to_signal(sde, bottom) >= kappa:
-        return bottom
-    miss = lambda u: math.log(noise_to_signal(sde, min(math.exp(u), high)) / kappa)  # noqa: E731
-    ends = (math.log(bottom), math.log(high))
-    if miss(ends[1]) <= 0:
-        if miss(ends[1]) < -1e-12:
-            raise bad("kappa", f"{kappa:g}", "a ratio reached in the interval", "widen it")
-        return high
-    return math.exp(optimize.brentq(miss, *ends, xtol=1e-15))  # pyright: ignore[reportArgumentType]
 
 
 @dataclass(frozen=True)
@@ -120,7 +88,7 @@ class KarrasGrid:
         inner = _steps(steps) - 1 if self.to_zero else _steps(steps)
         if inner < 1:
             raise bad("steps", steps, "two steps or more with to_zero", "add steps")
-        ends = (noise_to_signal(self.sde, self.t_min), noise_to_signal(self.sde, self.t_max))
+        ends = [float(self.sde.noise_level(t)) for t in (self.t_min, self.t_max)]
         levels = karras_sigmas(inner, sigma_min=ends[0], sigma_max=ends[1], rho=self.rho)
         times = _invert(self.sde, levels, self.t_min, self.t_max)
         return np.append(times, 0.0) if self.to_zero else times
@@ -146,8 +114,8 @@ class LogSNRGrid:
 
     def times(self, steps: int) -> Vector:
         """``steps + 1`` decreasing times from ``t_max`` to ``t_min``."""
-        ends = (noise_to_signal(self.sde, self.t_max), noise_to_signal(self.sde, self.t_min))
-        levels = np.exp(np.linspace(math.log(ends[0]), math.log(ends[1]), _steps(steps) + 1))
+        ends = [math.log(float(self.sde.noise_level(t))) for t in (self.t_max, self.t_min)]
+        levels = np.exp(np.linspace(ends[0], ends[1], _steps(steps) + 1))
         return _invert(self.sde, levels, self.t_min, self.t_max)
 
 
@@ -171,7 +139,7 @@ def check_times(times: Vector, sde: LinearSDE) -> Vector:
 
 
 def _invert(sde: LinearSDE, levels: Vector, t_min: float, t_max: float) -> Vector:
-    inner = [time_of(sde, float(k), low=t_min, high=t_max) for k in levels[1:-1]]
+    inner = [float(sde.time_of_noise_level(float(k))) for k in levels[1:-1]]
     return np.array([t_max, *inner, t_min])
 
 

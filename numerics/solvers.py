@@ -259,8 +259,8 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
 
 def _frozen_gain(sde: LinearSDE, t: float, s: float) -> float:
     times = s + (t - s) * (_NODES + 1) / 2
-    terms = [float(sde.diffusion(r)) ** 2 / float(sde.kernel(r, s).scale) for r in times]
-    return float((t - s) / 2 * (_WEIGHTS @ np.array(terms)))
+    terms = np.square(sde.diffusion(times)) / sde.kernel(times, s).scale
+    return float((t - s) / 2 * (_WEIGHTS @ terms))
 
 
 def _eta(eta: float, top: float) -> None:
