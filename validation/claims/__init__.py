@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from ..claim import Claim
 
 #: Modules of this package, each with ``CLAIMS: tuple[Claim, ...]``, in the order of the ledger.
-_SECTIONS: tuple[str, ...] = ("scores", "decimals", "langevin", "diffusions")
+_SECTIONS: tuple[str, ...] = (
+    "scores",
+    "decimals",
+    "langevin",
+    "diffusions",
+    "digits",
+    "problem_laws",
+    "networks",
+)
 
 __all__ = ["CLAIMS", "Ledger"]
 

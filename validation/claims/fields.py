@@ -38,6 +38,19 @@ def linear(dim: int) -> ScoreModel:
 
 
 @cache
+def outward(dim: int) -> ScoreModel:
+    """The linear model with its sign reversed: far from any score, so that its losses are large."""
+    inward = linear(dim)
+    trace = float(inward.divergence(np.zeros((1, dim)))[0]) if inward.divergence else 0.0
+    origin = inward(np.zeros((1, dim)))[0]
+    return ScoreModel(
+        lambda x: -inward(x),
+        lambda x: np.full(len(x), -trace),
+        lambda x, v: origin - inward(v),
+    )
+
+
+@cache
 def bent(dim: int) -> ScoreModel:
     """``s(x) = b - A x + W tanh(V x + c)``: a network with one hidden layer of four units."""
     rng = np.random.default_rng(200 + dim)
