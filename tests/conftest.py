@@ -8,12 +8,16 @@ import numpy as np
 import pytest
 
 
-@pytest.fixture(autouse=True)
-def untouched_global_randomness():
-    """Fails a test after which a global random state is not what it was."""
+@pytest.hookimpl(hookwrapper=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """Fails a test after which a global random state is not what it was.
+
+    The look is taken around the test function alone: plugins may reseed before and after it.
+    """
     before = np.random.get_state(), random.getstate()  # noqa: NPY002 (it is watched, not used)
-    yield
+    outcome = yield
     after = np.random.get_state()  # noqa: NPY002
+    outcome.get_result()
     assert before[0][0] == after[0], "numpy's global generator changed"
     assert (before[0][1] == after[1]).all(), "numpy's global generator changed"
     assert before[1] == random.getstate(), "the global generator of random changed"
