@@ -1,0 +1,359 @@
+"""The supporting machine: bounded effects of a sampler, certified for any law that the draws may have.
+
+From labels and normals (:mod:`.gaussianise`) eight families of effects are followed, all zero under the target:
+
+* ``weights``: ``max_k |P(c = k) - w_k|``;
+* ``cumulated``: ``max_k |P(c <= k) - sum_{j <= k} w_j|``, which sees many small weights together;
+* ``cdf``: ``max_j sup_t |P(v_j' z <= t) - Phi(t)|`` over fixed whitened directions ``v_j``;
+* ``radius``: ``sup_t |P(|z|^2 <= t) - chi2_d(t)|``;
+* ``mean``: ``max_j |E y_j|`` and ``variance``: ``max_j |E y_j^2 / E_p y_j^2 - 1|`` with ``y_j`` the coordinate or
+  projection clipped at +-6 (the second about the mean of the target);
+* ``beyond``: ``max_j P(|v_j' z| > 6)``;
+* ``neighbours``: ``max_j |P(z_ij z_i+1,j > 0) - 1/2|`` over disjoint pairs of consecutive draws. All bounds take the
+  draws as independent, and this is where dependence shows.
+
+A maximum is certified small if each member is, each at the full level (intersection-union: to err, the one
+member that is large must be bounded wrongly); it is certified large at the level divided by the number of members.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import special
+
+from ..theory.protocols import Vector
+from . import confidence as ci
+from .gaussianise import Gaussianised
+
+CLIP = 6.0
+_GRID = 2048  #: cells of a distribution function; the slack is half a thousandth
+_PROJECTIONS = 32
+_CDF_COORDINATES = 64
+_POWER = 1e-4  #: a defect of size ``detectable`` stays unseen with at most this probability
+_TALL = CLIP**2
+#: ``E min(Z^2, 36)`` for Z ~ N(0, 1)
+_SQUARE = float(
+    special.ndtr(CLIP)
+    - special.ndtr(-CLIP)
+    - 2 * CLIP * math.exp(-_TALL / 2) / math.sqrt(2 * math.pi)
+    + 2 * _TALL * special.ndtr(-CLIP)
+)
+
+
+@dataclass(frozen=True)
+class View:
+    """One batch as the machines see it: labels ``(n,)``, ``z`` ``(n, d)``, columns ``(n, m)``."""
+
+    labels: np.ndarray
+    z: Vector
+    columns: Vector
+
+
+@dataclass(frozen=True)
+class Directions:
+    """Coordinates and fixed random unit vectors ``(d, r)``, drawn once from the seed of the run."""
+
+    vectors: Vector
+
+    @classmethod
+    def drawn(cls, dim: int, rng: np.random.Generator) -> Directions:
+        """32 uniform directions where there is more than one dimension, else none."""
+        raw = rng.standard_normal((dim, _PROJECTIONS if dim > 1 else 0))
+        return cls(raw / np.linalg.norm(raw, axis=0))
+
+    def view(self, batch: Gaussianised) -> View:
+        """Coordinates first, projections after them."""
+        columns = np.concatenate([batch.z, batch.z @ self.vectors], axis=1)
+        return View(batch.labels, batch.z, columns)
+
+
+@dataclass(frozen=True)
+class Effect:
+    """The largest member of a family.
+
+    Attributes:
+        name: family.
+        value: estimate of the largest absolute effect.
+        low: certified lower bound, all families together at the level.
+        high: certified upper bound.
+        worst: index of the member that exceeds the tolerance most surely.
+        signed: estimate of the effect of that member, with its sign.
+        detectable: excess over the tolerance that is refuted with probability 1 - 1e-4.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+    worst: int
+    signed: float
+    detectable: float
+
+
+class EffectSums:
+    """Running sums of all effects; memory does not grow with the number of draws.
+
+    Args:
+        weights: exact label probabilities ``(K,)``.
+        dim: number of normals a draw.
+        error: error of the distribution functions behind ``z``; all bounds widen by it.
+        members: number of effects over which the level is split; None counts those of this object.
+    """
+
+    def __init__(
+        self, weights: Vector, dim: int, *, error: float = 0.0, members: int | None = None
+    ) -> None:
+        self.weights, self.dim, self.error = weights, dim, error
+        self.members = count_members(len(weights), dim) if members is None else members
+        self.n = 0
+        self.counts = np.zeros(len(weights))
+        self._firsts: ci.PowerSums | None = None
+        self._squares: ci.PowerSums | None = None
+        self._beyond: Vector | None = None
+        self._grid: Vector | None = None
+        self._radius = np.zeros(_GRID)
+        self._same = np.zeros((2, dim))
+        self._pairs = np.zeros(2)
+
+    def update(self, view: View) -> None:
+        """Adds one batch."""
+        self.n += len(view.labels)
+        self.counts += np.bincount(view.labels, minlength=len(self.weights))
+        if not self.dim:
+            return
+        y = view.columns
+        clipped = np.clip(y, -CLIP, CLIP)
+        firsts = ci.PowerSums.of(clipped, 0.0)
+        squares = ci.PowerSums.of(clipped * clipped, _SQUARE)
+        beyond = (np.abs(y) > CLIP).sum(axis=0).astype(float)
+        grid = _histogram(special.ndtr(y[:, self._followed(y.shape[1])]))
+        if (
+            self._firsts is None
+            or self._squares is None
+            or self._beyond is None
+            or self._grid is None
+        ):
+            self._firsts, self._squares = firsts, squares
+            self._beyond, self._grid = beyond, grid
+        else:
+            self._firsts, self._squares = self._firsts + firsts, self._squares + squares
+            self._beyond, self._grid = self._beyond + beyond, self._grid + grid
+        if self.dim > 1:
+            square = np.einsum("ij,ij->i", view.z, view.z)
+            self._radius += _histogram(special.chdtr(self.dim, square)[:, None])[0]
+        # Even and odd pairs apart: within either, pairs of independent draws are independent.
+        positive = view.z > 0
+        same = positive[:-1] == positive[1:]
+        for parity in (0, 1):
+            self._same[parity] += same[parity::2].sum(axis=0)
+            self._pairs[parity] += len(same[parity::2])
+
+    def _followed(self, columns: int) -> np.ndarray:
+        first = min(self.dim, _CDF_COORDINATES)
+        return np.r_[0:first, self.dim : columns]
+
+    def effects(self, level: float, tolerance: float) -> list[Effect]:
+        """All families with their bounds.
+
+        Args:
+            level: false alarms for all families together, and for certifying each one.
+            tolerance: the allowed size; it only enters ``detectable`` of the variance.
+        """
+        out = []
+        each = level / self.members
+        if len(self.weights) > 1:
+            out.append(self._probabilities("weights", self.counts, self.weights, level, each))
+            out.append(self._cumulated(level, each))
+        if not self.dim:
+            return out
+        assert self._firsts and self._squares  # an empty run has no effects to speak of
+        out.append(self._cdf("cdf", self._grid, level, each))
+        if self.dim > 1:
+            out.append(self._cdf("radius", self._radius[None], level, each))
+        seen = _seen(self.n, each, tolerance)
+        slack = self.error * 2 * CLIP
+        bounds = (-CLIP, CLIP)
+        out.append(
+            _bet("mean", self._firsts, bounds, 1.0, (0.0, 1.0), level, each, slack, seen[0])
+        )
+        slack = self.error * _TALL
+        bounds, target = (0.0, _TALL), (_SQUARE, _SQUARE)
+        spread = math.sqrt(2)
+        out.append(
+            _bet("variance", self._squares, bounds, spread, target, level, each, slack, seen[1])
+        )
+        zero = np.zeros(len(self._firsts.mean))
+        out.append(self._probabilities("beyond", self._beyond, zero, level, each))
+        if self._pairs.min() > 0:
+            pairs = self._pairs[:, None] + np.zeros(self.dim)
+            half = np.full(self._same.size, 0.5)
+            out.append(
+                self._probabilities(
+                    "neighbours", self._same.ravel(), half, level, each, n=pairs.ravel()
+                )
+            )
+        return out
+
+    def _probabilities(
+        self,
+        name: str,
+        counts: Vector | None,
+        truth: Vector,
+        level: float,
+        each: float,
+        *,
+        n: Vector | None = None,
+    ) -> Effect:
+        size = np.full(len(truth), float(self.n)) if n is None else n
+        signed = np.asarray(counts) / size - truth
+        low = np.maximum(
+            ci.bernoulli_lower(counts, size, each / 2) - truth,
+            truth - ci.bernoulli_upper(counts, size, each / 2),
+        )
+        high = np.maximum(
+            ci.bernoulli_upper(counts, size, level) - truth,
+            truth - ci.bernoulli_lower(counts, size, level),
+        )
+        seen = math.sqrt(math.log(2 / each) / (2 * size.min()))
+        seen += math.sqrt(math.log(1 / _POWER) / (2 * size.min()))
+        return _largest(name, signed, low, high, self.error, seen)
+
+    def _cumulated(self, level: float, each: float) -> Effect:
+        signed = np.cumsum(self.counts / self.n - self.weights)
+        k = int(np.argmax(np.abs(signed)))
+        at, size = signed[k : k + 1], np.abs(signed[k : k + 1])
+        noise = ci.dkw_radius(self.n, each)
+        high = np.minimum(size + ci.dkw_radius(self.n, level), 1.0)
+        seen = noise + math.sqrt(math.log(1 / _POWER) / (2 * self.n))
+        found = _largest("cumulated", at, size - noise, high, self.error, seen)
+        return replace(found, worst=k)
+
+    def _cdf(self, name: str, grid: Vector | None, level: float, each: float) -> Effect:
+        assert grid is not None
+        at = np.cumsum(grid, axis=1)[:, :-1] / self.n - np.arange(1, _GRID) / _GRID
+        where = np.abs(at).argmax(axis=1)
+        signed = at[np.arange(len(at)), where]
+        size = np.abs(signed)
+        low = size - ci.dkw_radius(self.n, each)
+        # Between two grid points a distribution function strays by at most one cell.
+        high = np.minimum(size + 1 / _GRID + ci.dkw_radius(self.n, level), 1.0)
+        seen = ci.dkw_radius(self.n, each) + 1 / _GRID
+        seen += math.sqrt(math.log(1 / _POWER) / (2 * self.n))
+        return _largest(name, signed, low, high, self.error, seen)
+
+
+def count_members(labels: int, dim: int) -> int:
+    """Number of effects that :class:`EffectSums` follows."""
+    columns = dim + (_PROJECTIONS if dim > 1 else 0)
+    followed = min(dim, _CDF_COORDINATES) + columns - dim
+    return (
+        (labels + 1 if labels > 1 else 0)
+        + 3 * columns
+        + followed
+        + 2 * dim
+        + (1 if dim > 1 else 0)
+    )
+
+
+def _histogram(u: Vector) -> Vector:
+    """Counts ``(m, grid)`` of probabilities ``(n, m)``."""
+    cell = np.minimum((u * _GRID).astype(np.int64), _GRID - 1)
+    cell += np.arange(u.shape[1]) * _GRID
+    flat = np.bincount(cell.ravel(), minlength=u.shape[1] * _GRID)
+    return flat.reshape(u.shape[1], _GRID).astype(float)
+
+
+def _bet(
+    name: str,
+    sums: ci.PowerSums,
+    bounds: tuple[float, float],
+    sd: float,
+    target: tuple[float, float],
+    level: float,
+    each: float,
+    slack: float,
+    seen: float,
+) -> Effect:
+    """Family of means; ``target`` is the exact mean and the unit in which effects are counted."""
+    truth, unit = target
+    signed = (sums.mean - truth) / unit
+    strict = (
+        ci.betting_lower(sums, bounds, sd, each / 2),
+        ci.betting_upper(sums, bounds, sd, each / 2),
+    )
+    loose = (ci.betting_lower(sums, bounds, sd, level), ci.betting_upper(sums, bounds, sd, level))
+    low = np.maximum(strict[0] - truth, truth - strict[1]) / unit
+    high = np.maximum(loose[1] - truth, truth - loose[0]) / unit
+    return _largest(name, signed, low, high, slack, seen)
+
+
+def _largest(
+    name: str, signed: Vector, low: Vector, high: Vector, slack: float, seen: float
+) -> Effect:
+    worst = int(np.argmax(low)) if low.max() > 0 else int(np.argmax(np.abs(signed)))
+    value = float(np.abs(signed).max())
+    bottom = max(float(low.max()) - slack, 0.0)
+    top = max(float(high.max()) + slack, value)
+    return Effect(name, value, min(bottom, value), top, worst, float(signed[worst]), seen + slack)
+
+
+def _seen(n: int, each: float, tolerance: float) -> tuple[float, float]:
+    """Detectable excess of a mean shift and of a relative variance, in N(0, s^2) directions."""
+    z = -float(special.ndtri(_POWER))
+    mean = ci.betting_radius(n, 1.0, 2 * CLIP, each / 2) + z / math.sqrt(n)
+    rate = ci.betting_rate(n, math.sqrt(2), _TALL, each / 2)
+    cost, excess = math.log(2 / each) / (rate * n), 0.0
+    for _ in range(200):
+        size = 1 + tolerance + excess
+        excess = cost + rate * size**2 + z * math.sqrt(2 / n) * size
+        if excess > _TALL:
+            return mean, math.inf
+    return mean, excess
+
+
+def samples_for(labels: int, dim: int, *, tolerance: float, level: float) -> int:
+    """Draws with which every effect of an exact sampler is certified with probability 1 - 1e-4.
+
+    For each family ``radius of the bound + quantile of the estimate <= tolerance``.
+
+    Args:
+        labels: number K of labels.
+        dim: d.
+        tolerance: allowed size of every effect.
+        level: level of one look.
+
+    Returns:
+        The smallest such n, to one per cent.
+    """
+    quiet = _POWER / (2 * count_members(labels, dim))
+    z = -float(special.ndtri(quiet))
+
+    def enough(n: int) -> bool:
+        widths = []
+        if labels > 1:
+            widths.append(ci.dkw_radius(n, level) + math.sqrt(math.log(2 / quiet) / (2 * n)))
+        if dim:
+            fluctuation = math.sqrt(math.log(2 / quiet) / (2 * n))
+            widths.append(1 / _GRID + ci.dkw_radius(n, level) + fluctuation)
+            widths.append(ci.betting_radius(n, 1.0, 2 * CLIP, level) + z / math.sqrt(n))
+            # Skewness of the squares lengthens both terms by a few per cent at these n.
+            square = ci.betting_radius(n, math.sqrt(2), _TALL, level) + z * math.sqrt(2 / n)
+            widths.append(1.03 * square)
+        return max(widths, default=0.0) <= tolerance
+
+    return _smallest(enough)
+
+
+def _smallest(enough: Callable[[int], bool]) -> int:
+    n = 64
+    while not enough(n) and n < 1 << 40:
+        n *= 2
+    low, high = n // 2, n
+    while high - low > max(1, low // 100):
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high

@@ -1,0 +1,133 @@
+"""Calls into user code: whatever it does wrong becomes one sentence, and the caller's global state survives."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from ..theory.protocols import Vector
+
+
+class UserCodeError(Exception):
+    """User code raised, hung, or returned what cannot be used; the message is for the report."""
+
+
+@contextmanager
+def kept_random_state() -> Iterator[None]:
+    """Restores the global random states of numpy, random and (if it is loaded) torch."""
+    legacy = np.random.get_state()  # noqa: NPY002
+    python = random.getstate()
+    torch = sys.modules.get("torch")
+    cpu = torch.get_rng_state() if torch is not None else None
+    cuda = None
+    if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
+        cuda = torch.cuda.get_rng_state_all()
+    try:
+        yield
+    finally:
+        np.random.set_state(legacy)  # noqa: NPY002
+        random.setstate(python)
+        if torch is not None and cpu is not None:
+            torch.set_rng_state(cpu)
+            if cuda is not None:
+                torch.cuda.set_rng_state_all(cuda)
+
+
+def call_user(
+    f: Callable[..., Any], *args: Any, name: str, timeout: float | None = None, **named: Any
+) -> Any:
+    """``f(*args, **named)``, in process, or in a worker that ends after ``timeout`` seconds.
+
+    Args:
+        f: user code.
+        args: passed on.
+        name: what messages call it.
+        timeout: seconds; None runs in process.
+        named: passed on by name.
+
+    Raises:
+        UserCodeError: it raised, exited, hung, or its process died.
+    """
+    try:
+        with kept_random_state():
+            if timeout is None:
+                return f(*args, **named)
+            from .isolation import call_isolated
+
+            return call_isolated(_named_call, f, args, named, timeout=timeout)
+    except TimeoutError as error:
+        raise UserCodeError(
+            f"{name} did not return within {timeout:g} s; it hangs, or timeout is too short"
+        ) from error
+    except (Exception, SystemExit) as error:
+        text = str(error).strip().splitlines()
+        first = text[0][:240] if text else ""
+        raise UserCodeError(f"{name} raised {type(error).__name__}: {first}") from error
+
+
+def _named_call(f: Callable[..., Any], args: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    return f(*args, **named)
+
+
+def as_reals(value: Any, *, name: str) -> tuple[np.ndarray, bool]:
+    """An array of any library as a float64 copy, and whether it came in float32.
+
+    Raises:
+        UserCodeError: no array, complex, boolean, or with fewer than 24 bits.
+    """
+    if isinstance(value, tuple | list) and not value:
+        raise UserCodeError(f"{name}: got an empty {type(value).__name__}, wanted an array")
+    tensor: Any = value
+    if hasattr(tensor, "detach"):  # torch, on whatever device and in whatever graph
+        kind = str(tensor.dtype).removeprefix("torch.")
+        if kind in ("float16", "bfloat16"):
+            raise UserCodeError(_coarse(name, kind))
+        value = tensor.detach().cpu().numpy()
+    try:
+        raw = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UserCodeError(f"{name}: got {type(value).__name__}, wanted an array") from error
+    if raw.dtype.kind == "f" and raw.dtype.itemsize < 4:
+        raise UserCodeError(_coarse(name, str(raw.dtype)))
+    if raw.dtype.kind not in "fiu":
+        got = type(value).__name__ if raw.dtype.kind == "O" else f"dtype {raw.dtype}"
+        raise UserCodeError(f"{name}: got {got}, wanted real floating-point numbers")
+    return np.array(raw, dtype=np.float64), raw.dtype == np.float32
+
+
+def _coarse(name: str, kind: str) -> str:
+    return f"{name}: got dtype {kind}, which keeps 8 to 11 bits, wanted float32 or float64"
+
+
+def as_draws(value: Any, n: int | None, dim: int, *, name: str) -> tuple[Vector, bool]:
+    """Draws as a finite float64 copy ``(n, dim)``, and whether they came in float32.
+
+    Rows of another shape with ``dim`` numbers each are flattened; ``(n,)`` is taken in one dimension.
+
+    Raises:
+        UserCodeError: naming what came and what was wanted.
+    """
+    x, single = as_reals(value, name=name)
+    wanted = f"({'n' if n is None else n}, {dim})"
+    if x.ndim == 1 and dim == 1:
+        x = x[:, None]
+    if x.ndim < 2 or int(np.prod(x.shape[1:])) != dim:
+        raise UserCodeError(f"{name}: got shape {x.shape}, wanted {wanted}")
+    if n is not None and x.shape[0] != n:
+        few = "fewer" if x.shape[0] < n else "more"
+        raise UserCodeError(f"{name}: got {x.shape[0]} rows, {few} than the {n} asked for")
+    x = x.reshape(x.shape[0], dim)
+    wrong = ~np.isfinite(x).all(axis=1)
+    if wrong.any():
+        at = int(np.argmax(wrong))
+        what = "NaN" if np.isnan(x[at]).any() else "inf"
+        raise UserCodeError(
+            f"{name}: got {int(wrong.sum())} of {x.shape[0]} rows not finite ({what}, first in row {at}), "
+            "wanted finite numbers"
+        )
+    return x, single

@@ -1,0 +1,205 @@
+"""``check_samples``: do these draws have that law?
+
+Two machines read one stream. The supporting machine certifies bounded effects for whatever law the draws have and
+decides by ``tolerance``; the refuting machine, an e-process against "independent and exactly from the law",
+gives ``exact_refuted`` and decides with ``exact=True``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..numerics.effects import samples_for
+from ..numerics.gaussianise import Gaussianiser, gaussianiser
+from ..numerics.rng import substream
+from ..theory._checks import bad
+from ..theory.protocols import Vector
+from ._sample_mutants import bounded_mutants, exact_mutants, repeated_mutant
+from ._sample_run import LOOKS, Batches, Run
+from ._sample_words import NOT_CHECKED, diagnosis, pieces
+from ._user_code import UserCodeError, as_draws, call_user
+from .evidence import Evidence, Outcome
+from .verdict import Mutant, Verdict
+
+_BATCHES = 32  #: calls of ``draw``, of geometrically growing sizes
+_FIRST = 500
+_MOST = 1_000_000  #: default budgets end here
+_LEAST = 64
+
+
+def samples_needed(target: Any, *, tolerance: float = 0.05, false_alarm: float = 1e-6) -> int:
+    """Number of draws with which an exact sampler of ``target`` is SUPPORTED with probability 1 - 1e-4.
+
+    Args:
+        target: the law.
+        tolerance: as in :func:`check_samples`.
+        false_alarm: as in :func:`check_samples`.
+
+    Raises:
+        ValueError: arguments out of range, or a law without an exact map to normals.
+    """
+    _ranges(tolerance, false_alarm)
+    return _needed(gaussianiser(target), tolerance, false_alarm)
+
+
+def check_samples(
+    draw: Callable[..., Any] | Any,
+    target: Any,
+    *,
+    tolerance: float = 0.05,
+    exact: bool = False,
+    budget: int | None = None,
+    false_alarm: float = 1e-6,
+    seed: int = 0,
+    timeout: float | None = None,
+    backend: str | None = None,
+    device: Any = None,
+    dtype: str = "float64",
+) -> Verdict:
+    """Checks draws against a law; claim id ``samples``.
+
+    Args:
+        draw: ``(n, *, rng) -> (n, d)``, or an array ``(n, d)`` (``(n,)`` in one dimension).
+        target: the law.
+        tolerance: allowed size of every effect: probability for distribution functions and weights,
+            standard deviations for means, relative for variances.
+        exact: decide by the e-process alone (REFUTED or UNDECIDED, never SUPPORTED).
+        budget: largest number of draws; None: :func:`samples_needed`, at most a million.
+        false_alarm: probability of a false REFUTED, and of a false SUPPORTED.
+        seed: entropy; the same seed gives the same verdict.
+        timeout: seconds for each call of ``draw``; None runs it in process without limit.
+        backend: ``"torch"`` gives ``draw`` a torch.Generator as ``rng``; None or ``"numpy"`` a numpy one.
+        device: device of that generator.
+        dtype: ``"float32"`` if ``draw`` rounds to float32 inside, where rows may repeat by rounding.
+
+    Returns:
+        A verdict; what ``draw`` does wrong is in it as ERROR.
+
+    Raises:
+        ValueError: arguments out of range, or ``draw`` neither callable nor an array.
+    """
+    _ranges(tolerance, false_alarm)
+    if dtype not in ("float64", "float32"):
+        raise bad("dtype", repr(dtype), "'float64' or 'float32'", "correct it")
+    if backend not in (None, "numpy", "torch"):
+        raise bad("backend", repr(backend), "'numpy', 'torch' or None", "correct it")
+    if not hasattr(target, "dim"):
+        raise bad("target", type(target).__name__, "a law with dim", "see scoreproof.theory")
+    if not callable(draw) and not hasattr(draw, "__len__"):
+        raise bad("draw", type(draw).__name__, "a function (n, *, rng) or an array", "pass one")
+    if budget is not None and (int(budget) != budget or budget < _LEAST):
+        raise bad("budget", budget, f"an integer of at least {_LEAST}", "allow more draws")
+    bare = Verdict(
+        claim="samples",
+        statement=f"The draws are independent and their law is {target!r}, within the tolerance.",
+        assumptions=(
+            "draws are independent: antithetic, quasi-random or stratified draws are refuted",
+            f"tolerance {tolerance:g}: probability for distribution functions and weights, standard deviations "
+            "for means, relative for variances",
+            NOT_CHECKED,
+        ),
+        subject={"target": repr(target)},
+    )
+    try:
+        shape = gaussianiser(target)
+    except ValueError as error:
+        return replace(bare, finding=f"not decided: {error}")
+    wanted = _needed(shape, tolerance, false_alarm)
+    n = min(wanted, _MOST) if budget is None else int(budget)
+    run = Run(shape, target, tolerance, exact, false_alarm, seed, dtype == "float32")
+    start = time.perf_counter()
+    try:
+        run.go(_source(draw, int(target.dim), n, seed, timeout, backend, device))
+    except UserCodeError as error:
+        seconds = time.perf_counter() - start
+        failed = Evidence.error("draw", str(error), kind="confidence", seconds=seconds)
+        return replace(bare, evidence=(failed,), samples_used=run.n)
+    return _verdict(run, bare, wanted, time.perf_counter() - start)
+
+
+def _needed(shape: Gaussianiser, tolerance: float, false_alarm: float) -> int:
+    level = false_alarm * LOOKS[-1][1]
+    return samples_for(len(shape.weights), shape.dim, tolerance=tolerance, level=level)
+
+
+def _ranges(tolerance: float, false_alarm: float) -> None:
+    if not 0 < tolerance < 1:
+        raise bad("tolerance", tolerance, "a number between 0 and 1", "pass e.g. 0.05")
+    if not 0 < false_alarm < 0.5:
+        raise bad("false_alarm", false_alarm, "a probability below 1/2", "pass e.g. 1e-6")
+
+
+def _source(
+    draw: Any,
+    dim: int,
+    n: int,
+    seed: int,
+    timeout: float | None,
+    backend: str | None,
+    device: Any,
+) -> Batches:
+    if not callable(draw):
+        x, single = as_draws(draw, None, dim, name="draw")
+        if len(x) < _LEAST:
+            raise UserCodeError(f"draw: got {len(x)} rows, wanted at least {_LEAST}")
+        x = x[:n]
+        edges = _edges(len(x))
+        return Batches(np.diff(edges).tolist(), lambda k, m: (x[edges[k] : edges[k] + m], single))
+
+    def call(k: int, m: int) -> tuple[Vector, bool]:
+        rng: Any = substream(seed, "draws", k)
+        if backend == "torch":
+            from ..numerics.rng import torch_generator
+
+            rng = torch_generator(rng, device or "cpu")
+        return as_draws(
+            call_user(draw, m, name="draw", timeout=timeout, rng=rng), m, dim, name="draw"
+        )
+
+    return Batches(np.diff(_edges(n)).tolist(), call)
+
+
+def _edges(n: int) -> np.ndarray:
+    if n <= _FIRST:
+        return np.array([0, n])
+    return np.r_[0, np.unique(np.geomspace(_FIRST, n, _BATCHES).round().astype(int))]
+
+
+def _verdict(run: Run, bare: Verdict, wanted: int, seconds: float) -> Verdict:
+    """Evidence, mutants and diagnosis of the stream."""
+    verdict = replace(
+        bare,
+        evidence=pieces(run, wanted=wanted, seconds=seconds),
+        samples_used=run.n,
+        exact_refuted=run.tied or run.refuting.refuted(run.false_alarm),
+    )
+    verdict = replace(verdict, mutants=_mutants(run, verdict.decided))
+    return replace(verdict, diagnosis=diagnosis(run, verdict, wanted=wanted))
+
+
+def _mutants(run: Run, decided: Outcome) -> tuple[Mutant, ...]:
+    column = np.concatenate(run.column) if run.column else np.zeros(0)
+    out: list[Mutant] = []
+    if run.ties is not None:
+        out.append(repeated_mutant(run.rows))
+    if run.exact:
+        penalty = run.n * float(np.log1p(run.shape.error))
+        families = len(run.refuting.families)
+        out += exact_mutants(
+            run.sums, column, families=families, level=run.false_alarm, penalty=penalty
+        )
+    else:
+        out += bounded_mutants(
+            run.sums,
+            column,
+            run.effects,
+            level=run.level,
+            tolerance=run.tolerance,
+            refuted=decided is Outcome.REFUTED,
+        )
+    return tuple(out)
