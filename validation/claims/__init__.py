@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 _SECTIONS: tuple[str, ...] = (
     "scores",
     "decimals",
+    "stationarity",
     "langevin",
+    "noising",
     "diffusions",
     "digits",
+    "digits_reversal",
     "problem_laws",
     "networks",
 )

@@ -63,7 +63,6 @@ def drawn_mean(
     *,
     pieces: int = 1,
     most: int = 140,
-    draws: int = 16_000,
 ) -> Estimate:
     """``E values(draw)``, ``(n,)``, over the draws of ``objective``, with its control variates.
 
@@ -73,11 +72,11 @@ def drawn_mean(
         ctx: budget, level and generator.
         pieces: number of calls of one check that share budget and level.
         most: members of the largest family of control variates.
-        draws: largest number of draws.
     """
     families = [f for f in objective.features() if f.size <= most]
     part = Part(values, objective.sampling, families)
-    n = min(ctx.budget // pieces, draws)
+    # An eighth of the standard budget is enough for every tolerance here; deeper profiles draw more.
+    n = min(ctx.budget // pieces, max(8_000, ctx.budget // 8))
     return controlled_sum([part], n=n, rng=ctx.rng, level=ctx.level / pieces)
 
 

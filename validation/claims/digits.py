@@ -6,36 +6,28 @@ score is what a network that learned this data set perfectly would return.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from itertools import pairwise
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from ...models.data import DIGIT_SHAPE, digit_images, digit_mixture
-from ...numerics.confidence import bernoulli_interval
+from ...models.data import DIGIT_SHAPE, digit_images
 from ...numerics.estimate import mean_estimate
-from ...numerics.solver_grids import KarrasGrid
-from ...numerics.solvers import DDIM, Ancestral, Solver
 from ...theory.diffusions import VP
 from ...theory.empirical import PointMasses
 from ...theory.marginals import Marginal, marginal
 from ...theory.mixtures import Gaussian
 from ...theory.protocols import Vector
 from ..claim import Check, Claim, Context
-from ..evidence import Allowed, Evidence, Measured, Outcome, interval
-from ..sample_checks import check_samples
+from ..evidence import Evidence, interval
 from .derivatives import gradient
 from .tools import EPS, agreement, named
 
 TIMES = (1e-4, 1e-2, 0.1, 0.4, 1.0)
-STEPS, STOPS = 40, (8, 16, 24, 32, 40)
-DRAWS, FEW = 4500, 1500
-T_MIN = 1e-4
-TOLERANCE = 0.4
 
 
-def _law(t: float) -> Marginal:
+def diffused_digits(t: float) -> Marginal:
+    """The law of the noised digits at time ``t`` under VP."""
     return marginal(PointMasses(digit_images()), VP(), t)
 
 
@@ -71,7 +63,7 @@ def _score(variance_power: float = 1.0) -> Check:
             kernel = VP().kernel(t)
             means, _ = _direct(x, t)
             formula = (kernel.scale * means - x) / kernel.variance**variance_power
-            truth = _law(t).score(x)
+            truth = diffused_digits(t).score(x)
             gaps.append(float(np.abs(formula - truth).max() / np.abs(truth).max()))
         return agreement(
             np.array(gaps),
@@ -93,7 +85,7 @@ def _differentiated(sign: float = 1.0) -> Check:
         gaps = []
         for t in TIMES[1:]:
             _, _, x = _noised(t, 24, ctx.rng)
-            law = _law(t)
+            law = diffused_digits(t)
             truth = law.score(x)
             slope = sign * gradient(law.log_prob, x)
             gaps.append(float(np.abs(slope - truth).max() / np.abs(truth).max()))
@@ -118,7 +110,9 @@ def _tweedie(power: float = 1.0, factor: float = 1.0) -> Check:
             _, _, x = _noised(t, 24, ctx.rng)
             kernel = VP().kernel(t)
             means, _ = _direct(x, t)
-            tweedie = (x + factor * kernel.variance**power * _law(t).score(x)) / kernel.scale
+            tweedie = (
+                x + factor * kernel.variance**power * diffused_digits(t).score(x)
+            ) / kernel.scale
             gaps.append(float(np.abs(tweedie - means).max()))
             bounds.append(64 * EPS * (64 / float(kernel.variance) + 8 / float(kernel.scale)))
         return agreement(
@@ -149,7 +143,7 @@ def _dsm(t: float, target: float = 1.0, constant: float = 1.0) -> Check:
 
     def check(ctx: Context) -> Evidence:
         n = min(ctx.budget, 20_000)
-        kernel, law, model = VP().kernel(t), _law(t), _model(t)
+        kernel, law, model = VP().kernel(t), diffused_digits(t), _model(t)
         _, eps, x = _noised(t, n, ctx.rng)
         g, s, true = -target * eps / kernel.std, model.score(x), law.score(x)
         dsm, esm = 0.5 * ((s - g) ** 2).sum(1), 0.5 * ((s - true) ** 2).sum(1)
@@ -173,106 +167,6 @@ def _dsm(t: float, target: float = 1.0, constant: float = 1.0) -> Check:
     return check
 
 
-def _worst(pieces: list[tuple[float, Evidence]], ctx: Context, n: int) -> Evidence:
-    """The piece that decides: worst outcome, then largest share of its allowed interval."""
-
-    def badness(item: tuple[float, Evidence]) -> tuple[int, float]:
-        m, a = item[1].measured, item[1].allowed
-        return item[1].outcome.severity, m.high / a.high if m and a and a.high > 0 else 0.0
-
-    t, worst = max(pieces, key=badness)
-    return Evidence(
-        check="",
-        kind="confidence",
-        measured=worst.measured or Measured(0.0, 0.0, 0.0),
-        allowed=worst.allowed or Allowed(0.0, 0.0),
-        level=ctx.level,
-        n=n,
-        detectable=worst.detectable,
-        seed=ctx.seed,
-        message=f"worst of {len(pieces)} effects over five times: {worst.check} at t = {t:.4g}. {worst.message}",
-    )
-
-
-def _recovers(
-    solver: Solver, field: Callable[[Vector, float], Vector], n: int, shift: int = 0
-) -> Check:
-    """Draws of ``p_1`` carried back by ``solver`` against the exact marginals at five times.
-
-    Args:
-        solver: a reverse-time solver.
-        field: the score that it is given.
-        n: draws.
-        shift: grid points by which the marginals are mislabelled (a mutant).
-    """
-
-    def check(ctx: Context) -> Evidence:
-        sde = VP()
-        grid = KarrasGrid(sde, 1.0, T_MIN).times(STEPS)
-        x = _law(1.0).transport(ctx.rng.random(n), ctx.rng.standard_normal((n, 64)))
-        pieces: list[tuple[float, Evidence]] = []
-        for k, (t, s) in enumerate(pairwise(grid), start=1):
-            x = solver.step(x, float(t), float(s), score=field, sde=sde, rng=ctx.rng)
-            if k not in STOPS:
-                continue
-            at = float(grid[max(k - shift, 0)])
-            verdict = check_samples(
-                x, _law(at), tolerance=TOLERANCE, false_alarm=ctx.level / len(STOPS), seed=ctx.seed
-            )
-            mine = [(at, e) for e in verdict.evidence if e.kind == "confidence" and e.deciding]
-            pieces += mine
-            if any(e.outcome is Outcome.REFUTED for _, e in mine):
-                break  # the worst is known
-        return _worst(pieces, ctx, n)
-
-    return check
-
-
-def _true_score(x: Vector, t: float) -> Vector:
-    return _law(t).score(x)
-
-
-def _half_score(x: Vector, t: float) -> Vector:
-    return 0.5 * _law(t).score(x)
-
-
-def _late_score(x: Vector, t: float) -> Vector:
-    return _law(min(1.0, 1.3 * t)).score(x)
-
-
-def _returns(population: bool) -> Check:
-    """Share of draws of the flow that end at a training image: nearest below a third of second nearest."""
-
-    def check(ctx: Context) -> Evidence:
-        n, sde, images = 400, VP(), digit_images()
-        law = marginal(digit_mixture(10), sde, 1.0) if population else _law(1.0)
-
-        def field(x: Vector, t: float) -> Vector:
-            return marginal(digit_mixture(10), sde, t).score(x) if population else _law(t).score(x)
-
-        x = law.transport(ctx.rng.random(n), ctx.rng.standard_normal((n, 64)))
-        x = DDIM().sample(field, sde, x, KarrasGrid(sde, 1.0, T_MIN).times(STEPS), rng=ctx.rng)
-        distances = np.sqrt(
-            np.maximum((x**2).sum(1)[:, None] - 2 * x @ images.T + (images**2).sum(1), 0.0)
-        )
-        nearest = np.partition(distances, 1, axis=1)[:, :2]
-        hits = int((nearest[:, 0] < nearest[:, 1] / 3).sum())
-        low, high = (float(v) for v in bernoulli_interval(hits, n, ctx.level))
-        return Evidence(
-            check="",
-            kind="confidence",
-            measured=Measured(hits / n, low, high),
-            allowed=Allowed(0.9, 1.0),
-            level=ctx.level,
-            n=n,
-            detectable=1 - low,
-            seed=ctx.seed,
-            message=f"{hits} of {n} draws lie within a third of the distance to the second nearest image",
-        )
-
-    return check
-
-
 def _sheet(ctx: Context) -> Mapping[str, Any]:
     """Contact sheet: digits, noised at three levels, and the exact denoiser's answer."""
     images = digit_images()
@@ -285,7 +179,7 @@ def _sheet(ctx: Context) -> Mapping[str, Any]:
         noisy = kernel.scale * pick + kernel.std * eps
         ratio = kernel.std / kernel.scale
         rows.append({"label": f"noise {ratio:.2f}", "images": _pixels(noisy / kernel.scale)})
-        rows.append({"label": "denoised", "images": _pixels(_law(t).denoiser(noisy))})
+        rows.append({"label": "denoised", "images": _pixels(diffused_digits(t).denoiser(noisy))})
     low, high = float(images.min()), float(images.max())
     return {
         "kind": "images",
@@ -301,7 +195,7 @@ def _pixels(rows: Vector) -> list[Any]:
     return np.round(rows.reshape(-1, *DIGIT_SHAPE[1:]), 3).tolist()
 
 
-_SUBJECT = {"problem": "digits", "data": "1,797 images of 8 x 8 pixels"}
+SUBJECT = {"problem": "digits", "data": "1,797 images of 8 x 8 pixels"}
 _SOURCE = ("Vincent 2011", "Efron 2011", "Karras et al. 2022, App. B.3")
 
 CLAIMS: tuple[Claim, ...] = (
@@ -316,7 +210,7 @@ CLAIMS: tuple[Claim, ...] = (
         source=_SOURCE,
         assumptions=("at five times from 1e-4 to 1, 24 noised digits each",),
         group="digits",
-        subject=_SUBJECT,
+        subject=SUBJECT,
     ),
     Claim(
         "digits-dsm",
@@ -335,7 +229,7 @@ CLAIMS: tuple[Claim, ...] = (
             "the interval assumes a bound on the kurtosis of the differences",
         ),
         group="digits",
-        subject=_SUBJECT,
+        subject=SUBJECT,
     ),
     Claim(
         "digits-tweedie",
@@ -350,53 +244,7 @@ CLAIMS: tuple[Claim, ...] = (
         source=_SOURCE,
         assumptions=("at five times from 1e-4 to 1, 24 noised digits each",),
         group="digits",
-        subject=_SUBJECT,
+        subject=SUBJECT,
         figure=_sheet,
-    ),
-    Claim(
-        "digits-reverse-sde",
-        r"the reverse SDE started at $p_T$ recovers the marginals of the digits at five times",
-        checks={"marginals": _recovers(Ancestral(), _true_score, DRAWS)},
-        mutants={"marginals": [named(_recovers(Ancestral(), _half_score, FEW), "score-halved")]},
-        source=("Anderson 1982", "Ho et al. 2020, Eq. 7"),
-        assumptions=(
-            f"{STEPS} ancestral steps, even in the seventh root of the noise-to-signal ratio, down to t = 1e-4",
-            f"tolerance {TOLERANCE}: probability for weights and distribution functions, standard deviations for "
-            "means, relative for variances",
-        ),
-        group="digits",
-        subject=_SUBJECT,
-    ),
-    Claim(
-        "digits-flow",
-        r"the probability flow started at $p_T$ recovers the marginals of the digits at five times",
-        checks={"marginals": _recovers(DDIM(), _true_score, DRAWS)},
-        mutants={
-            "marginals": [
-                named(_recovers(DDIM(), _late_score, FEW), "score-of-a-later-time"),
-                named(_recovers(DDIM(), _true_score, FEW, shift=8), "marginals-of-another-time"),
-            ]
-        },
-        source=("Song et al. 2021, Eq. 13", "Song, Meng & Ermon 2021, Eq. 12"),
-        assumptions=(
-            f"{STEPS} steps of DDIM, even in the seventh root of the noise-to-signal ratio, down to t = 1e-4",
-            f"tolerance {TOLERANCE}: probability for weights and distribution functions, standard deviations for "
-            "means, relative for variances",
-        ),
-        group="digits",
-        subject=_SUBJECT,
-    ),
-    Claim(
-        "digits-memorised",
-        "a sampler with the exact score of the data set returns training images only",
-        checks={"share": _returns(False)},
-        mutants={"share": [named(_returns(True), "score-of-a-population")]},
-        source=("Gu et al. 2023",),
-        assumptions=(
-            "'only' is certified as: more than 90 % of draws, from 400 draws of which none fails",
-        ),
-        finding=lambda evidence: evidence["share"].message + ".",
-        group="digits",
-        subject=_SUBJECT,
     ),
 )

@@ -138,7 +138,8 @@ def _claim(name: str) -> Claim:
             "draws": [named(_draws(name, 1.5), "spread-by-1.5")],
         },
         assumptions=(
-            f"score at three times, 24 draws each, along at most eight directions; draws at {'t = 0' if name in PLANE else 'one time between'}",
+            "score at three times, 24 draws each, along at most eight directions",
+            "draws at t = 0" if name in PLANE else "draws at one time between",
             f"draws to a tolerance of {TOLERANCE} in every effect",
         ),
         group="laws",
