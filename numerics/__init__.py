@@ -15,7 +15,29 @@ if TYPE_CHECKING:
     from .confidence import dkw_samples as dkw_samples
     from .confidence import empirical_bernstein_radius as empirical_bernstein_radius
     from .confidence import normal_mixture_radius as normal_mixture_radius
+    from .control_variates import Part as Part
+    from .control_variates import controlled_mean as controlled_mean
+    from .control_variates import controlled_sum as controlled_sum
+    from .convolved import Convolved as Convolved
+    from .convolved import diffused as diffused
+    from .divergence import Divergence as Divergence
+    from .divergence import directional as directional
+    from .divergence import exact_divergence as exact_divergence
+    from .divergence import hutch_pp as hutch_pp
+    from .divergence import hutchinson as hutchinson
     from .effects import EffectSums as EffectSums
+    from .estimate import Estimate as Estimate
+    from .estimate import exact_estimate as exact_estimate
+    from .estimate import mean_estimate as mean_estimate
+    from .estimate import quadrature_estimate as quadrature_estimate
+    from .features import Features as Features
+    from .features import cf_features as cf_features
+    from .features import default_features as default_features
+    from .features import hermite_features as hermite_features
+    from .features import moment_features as moment_features
+    from .features import noised_cf_features as noised_cf_features
+    from .features import quadrature_features as quadrature_features
+    from .features import rao_features as rao_features
     from .flow_solvers import RK4 as RK4
     from .flow_solvers import Heun as Heun
     from .flow_solvers import ProbabilityFlowRK45 as ProbabilityFlowRK45
@@ -41,9 +63,26 @@ if TYPE_CHECKING:
     from .langevin import mala_step as mala_step
     from .langevin import ula as ula
     from .langevin import ula_step as ula_step
+    from .objective_constants import dsm_constant as dsm_constant
+    from .objective_constants import fisher_information as fisher_information
+    from .objective_constants import paired as paired
+    from .objective_constants import posterior_spread as posterior_spread
+    from .objectives import ESM as ESM
+    from .objectives import ISM as ISM
+    from .objectives import SSM as SSM
+    from .objectives import Objective as Objective
+    from .objectives_denoising import DSM as DSM
+    from .objectives_multilevel import MultiLevelDSM as MultiLevelDSM
+    from .objectives_multilevel import WeightedDSM as WeightedDSM
+    from .quadrature import Quadrature as Quadrature
+    from .quadrature import expectation as expectation
+    from .quadrature import integrate as integrate
     from .rng import draw as draw
     from .rng import normal_like as normal_like
     from .rng import substream as substream
+    from .score_models import ScoreModel as ScoreModel
+    from .score_models import as_model as as_model
+    from .score_models import torch_model as torch_model
     from .solver_grids import KarrasGrid as KarrasGrid
     from .solver_grids import LogSNRGrid as LogSNRGrid
     from .solver_grids import UniformGrid as UniformGrid
@@ -57,46 +96,85 @@ if TYPE_CHECKING:
 _EXPORTS = {
     "Affine": "gaussian_law",
     "Ancestral": "solvers",
+    "Convolved": "convolved",
     "DDIM": "solvers",
+    "DSM": "objectives_denoising",
+    "Divergence": "divergence",
+    "ESM": "objectives",
     "EffectSums": "effects",
     "EigenLaw": "gaussian_law",
+    "Estimate": "estimate",
     "EulerMaruyama": "solvers",
     "Evolution": "fokker_planck",
     "ExponentialEuler": "solvers",
+    "Features": "features",
     "FokkerPlanck1D": "fokker_planck",
     "FokkerPlanck2D": "fokker_planck",
     "GaussianReverse": "gaussian_law",
     "Gaussianised": "gaussianise",
     "Heun": "flow_solvers",
+    "ISM": "objectives",
     "KarrasGrid": "solver_grids",
     "LogSNRGrid": "solver_grids",
     "MALAResult": "langevin",
+    "MultiLevelDSM": "objectives_multilevel",
+    "Objective": "objectives",
+    "Part": "control_variates",
     "PowerSums": "confidence",
     "ProbabilityFlowRK45": "flow_solvers",
+    "Quadrature": "quadrature",
     "RK4": "flow_solvers",
     "RefutingMachine": "goodness",
+    "SSM": "objectives",
+    "ScoreModel": "score_models",
     "Solver": "solvers",
     "UniformGrid": "solver_grids",
+    "WeightedDSM": "objectives_multilevel",
     "annealed_langevin": "langevin",
+    "as_model": "score_models",
     "bernoulli_interval": "confidence",
     "betting_lower": "confidence",
     "betting_upper": "confidence",
+    "cf_features": "features",
+    "controlled_mean": "control_variates",
+    "controlled_sum": "control_variates",
+    "default_features": "features",
+    "diffused": "convolved",
+    "directional": "divergence",
     "dkw_radius": "confidence",
     "dkw_samples": "confidence",
     "draw": "rng",
+    "dsm_constant": "objective_constants",
     "empirical_bernstein_radius": "confidence",
+    "exact_divergence": "divergence",
+    "exact_estimate": "estimate",
+    "expectation": "quadrature",
+    "fisher_information": "objective_constants",
     "flow_velocity": "flow_solvers",
     "forward_coefficients": "fokker_planck_coefficients",
     "gaussianiser": "gaussianise",
     "half_convention": "langevin",
+    "hermite_features": "features",
+    "hutch_pp": "divergence",
+    "hutchinson": "divergence",
+    "integrate": "quadrature",
     "karras_sigmas": "solver_grids",
     "mala": "langevin",
     "mala_log_ratio": "langevin",
     "mala_step": "langevin",
+    "mean_estimate": "estimate",
+    "moment_features": "features",
+    "noised_cf_features": "features",
     "normal_like": "rng",
     "normal_mixture_radius": "confidence",
+    "paired": "objective_constants",
+    "posterior_spread": "objective_constants",
+    "quadrature_estimate": "estimate",
+    "quadrature_features": "features",
+    "rao_features": "features",
     "reverse_coefficients": "fokker_planck_coefficients",
     "substream": "rng",
+    "torch_model": "score_models",
     "ula": "langevin",
     "ula_law": "gaussian_law",
     "ula_stationary": "gaussian_law",

@@ -7,8 +7,17 @@ from typing import TYPE_CHECKING
 from ._lazy import lazy
 
 if TYPE_CHECKING:
+    from .densities_1d import Laplace as Laplace
+    from .densities_1d import Logistic as Logistic
+    from .densities_1d import StudentT as StudentT
+    from .densities_1d import Uniform as Uniform
+    from .densities_2d import Banana as Banana
+    from .densities_2d import DoubleWell as DoubleWell
+    from .densities_2d import Funnel as Funnel
+    from .densities_2d import Ring as Ring
     from .empirical import DiffusedPoints as DiffusedPoints
     from .empirical import PointMasses as PointMasses
+    from .energy import Energy as Energy
     from .marginals import Marginal as Marginal
     from .marginals import marginal as marginal
     from .mixtures import Gaussian as Gaussian
@@ -33,20 +42,29 @@ if TYPE_CHECKING:
     from .sde import SubVP as SubVP
 
 _EXPORTS = {
+    "Banana": "densities_2d",
     "DiffusedPoints": "empirical",
+    "DoubleWell": "densities_2d",
     "EDM": "sde",
+    "Energy": "energy",
     "ExponentialNoise": "sde",
+    "Funnel": "densities_2d",
     "Gaussian": "mixtures",
     "GaussianMixture": "mixtures",
     "Interpolant": "sde",
     "Kernel": "sde",
+    "Laplace": "densities_1d",
     "LinearSDE": "sde",
+    "Logistic": "densities_1d",
     "Marginal": "marginals",
     "OU": "sde",
     "PointMasses": "empirical",
     "Prediction": "prediction",
+    "Ring": "densities_2d",
     "StraightPath": "sde",
+    "StudentT": "densities_1d",
     "SubVP": "sde",
+    "Uniform": "densities_1d",
     "VE": "sde",
     "VP": "sde",
     "convert": "prediction",
