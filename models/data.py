@@ -11,6 +11,7 @@ from functools import cache
 
 import numpy as np
 
+from ..numerics.rng import kept_random_state
 from ..theory._checks import bad
 from ..theory.mixtures import GaussianMixture
 from ..theory.protocols import Vector
@@ -22,9 +23,10 @@ PHOTO_SHAPE = (3, 32, 32)
 @cache
 def digit_images() -> Vector:
     """The 1,797 digits as rows ``(1797, 64)``: mean 0 and standard deviation 0.5 over all entries."""
-    from sklearn.datasets import load_digits
+    with kept_random_state():  # importing it moves the global state of random
+        from sklearn.datasets import load_digits
 
-    raw = load_digits().data.astype(np.float64)
+        raw = load_digits().data.astype(np.float64)
     images = 0.5 * (raw - raw.mean()) / raw.std()
     images.setflags(write=False)
     return images
@@ -40,14 +42,15 @@ def digit_mixture(components: int) -> GaussianMixture:
     Raises:
         ValueError: ``components`` is less than one or more than the number of images.
     """
-    from sklearn import mixture
-
     images = digit_images()
     if not 1 <= components <= len(images):
         raise bad("components", components, f"1 to {len(images)}", "choose a number of Gaussians")
-    fitted = mixture.GaussianMixture(
-        components, covariance_type="full", reg_covar=1e-3, random_state=0
-    ).fit(images)
+    with kept_random_state():
+        from sklearn import mixture
+
+        fitted = mixture.GaussianMixture(
+            components, covariance_type="full", reg_covar=1e-3, random_state=0
+        ).fit(images)
     weights = np.asarray(fitted.weights_)
     return GaussianMixture(weights / weights.sum(), fitted.means_, fitted.covariances_)
 
@@ -55,10 +58,12 @@ def digit_mixture(components: int) -> GaussianMixture:
 @cache
 def photo_patches() -> Vector:
     """Patches of 3 x 32 x 32 of two photographs, every 16 pixels, as rows in ``[-1, 1]``."""
-    from sklearn.datasets import load_sample_images
+    with kept_random_state():
+        from sklearn.datasets import load_sample_images
 
+        photos = load_sample_images().images
     rows = []
-    for photo in load_sample_images().images:
+    for photo in photos:
         scaled = photo.astype(np.float64) / 127.5 - 1
         windows = np.lib.stride_tricks.sliding_window_view(scaled, (32, 32), axis=(0, 1))
         # (rows, columns, channel, 32, 32): the order of axes that image networks expect
@@ -79,10 +84,11 @@ def photo_mixture(components: int = 6, rank: int = 24) -> GaussianMixture:
         components: number of clusters.
         rank: number r of factors a component.
     """
-    from sklearn.cluster import KMeans
-
     patches = photo_patches()
-    labels = KMeans(components, n_init=1, random_state=0).fit_predict(patches)
+    with kept_random_state():
+        from sklearn.cluster import KMeans
+
+        labels = KMeans(components, n_init=1, random_state=0).fit_predict(patches)
     weights, means, factors, noise = [], [], [], []
     for k in range(components):
         own = patches[labels == k]

@@ -5,7 +5,11 @@ Nothing here, and nothing in the package, reads or writes a global random state.
 
 from __future__ import annotations
 
+import random
+import sys
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -93,3 +97,24 @@ def torch_generator(
     generator = torch.Generator(device=device)
     generator.manual_seed(int(rng.integers(0, 2**63 - 1)))
     return generator
+
+
+@contextmanager
+def kept_random_state() -> Iterator[None]:
+    """Restores the global random states of numpy, random and (if it is loaded) torch on leaving."""
+    legacy = np.random.get_state()  # noqa: NPY002
+    python = random.getstate()
+    torch = sys.modules.get("torch")
+    cpu = torch.get_rng_state() if torch is not None else None
+    cuda = None
+    if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
+        cuda = torch.cuda.get_rng_state_all()
+    try:
+        yield
+    finally:
+        np.random.set_state(legacy)  # noqa: NPY002
+        random.setstate(python)
+        if torch is not None and cpu is not None:
+            torch.set_rng_state(cpu)
+            if cuda is not None:
+                torch.cuda.set_rng_state_all(cuda)

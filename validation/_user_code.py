@@ -2,40 +2,17 @@
 
 from __future__ import annotations
 
-import random
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from ..numerics.rng import kept_random_state
 from ..theory.protocols import Vector
 
 
 class UserCodeError(Exception):
     """User code raised, hung, or returned what cannot be used; the message is for the report."""
-
-
-@contextmanager
-def kept_random_state() -> Iterator[None]:
-    """Restores the global random states of numpy, random and (if it is loaded) torch."""
-    legacy = np.random.get_state()  # noqa: NPY002
-    python = random.getstate()
-    torch = sys.modules.get("torch")
-    cpu = torch.get_rng_state() if torch is not None else None
-    cuda = None
-    if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
-        cuda = torch.cuda.get_rng_state_all()
-    try:
-        yield
-    finally:
-        np.random.set_state(legacy)  # noqa: NPY002
-        random.setstate(python)
-        if torch is not None and cpu is not None:
-            torch.set_rng_state(cpu)
-            if cuda is not None:
-                torch.cuda.set_rng_state_all(cuda)
 
 
 def call_user(

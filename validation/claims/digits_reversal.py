@@ -175,7 +175,7 @@ CLAIMS: tuple[Claim, ...] = (
         },
         source=("Song et al. 2021, Eq. 13", "Karras et al. 2022, Alg. 1"),
         assumptions=(
-            f"{FLOW} Heun steps in the noise-to-signal ratio, even in the seventh root of the noise-to-signal ratio, down to t = 1e-4",
+            f"{FLOW} Heun steps in the noise-to-signal ratio, even in its seventh root, down to t = 1e-4",
             f"tolerance {TOLERANCE}: probability for weights and distribution functions, standard deviations for "
             "means, relative for variances",
         ),

@@ -130,7 +130,7 @@ def _seeded(run: Any) -> tuple[Vector, Vector]:
     import random
     import sys
 
-    from .._user_code import kept_random_state
+    from ...numerics.rng import kept_random_state
 
     results = []
     with kept_random_state():
