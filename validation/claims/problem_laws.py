@@ -39,12 +39,17 @@ NAMES = (
 )
 PLANE = ("banana-2d", "double-well-2d", "ring-2d", "funnel-2d")
 TOLERANCE = 0.2
+WIDE = 0.4  #: in 3,072 dimensions, where a draw costs a hundred times more
 
 
 def _problem(name: str) -> Any:
     from ..problems import PROBLEMS
 
     return PROBLEMS[name]
+
+
+def _tolerance(name: str) -> float:
+    return WIDE if name == "photos" else TOLERANCE
 
 
 def _directions(dim: int, rng: np.random.Generator) -> Vector:
@@ -98,10 +103,11 @@ def _draws(name: str, stretch: float = 1.0) -> Check:
         # Laws in the plane without a closed diffusion have an exact map to normals at t = 0 only.
         t = 0.0 if name in PLANE else float(problem.times(4)[2])
         law = problem.marginal(t) if t else problem.law
-        n = samples_needed(law, tolerance=TOLERANCE, false_alarm=ctx.level)
+        tolerance = _tolerance(name)
+        n = samples_needed(law, tolerance=tolerance, false_alarm=ctx.level)
         x = problem.data(n, t=t, rng=ctx.rng).reshape(n, -1)
         x = law.mean + stretch * (x - law.mean)
-        verdict = check_samples(x, law, tolerance=TOLERANCE, false_alarm=ctx.level, seed=ctx.seed)
+        verdict = check_samples(x, law, tolerance=tolerance, false_alarm=ctx.level, seed=ctx.seed)
         pieces = [e for e in verdict.evidence if e.deciding]
         worst = max(pieces, key=_badness)
         return Evidence(
@@ -135,12 +141,12 @@ def _claim(name: str) -> Claim:
                 named(_score(name, -1.0), "sign"),
                 named(_score(name, 1.01), "one-per-cent"),
             ],
-            "draws": [named(_draws(name, 1.5), "spread-by-1.5")],
+            "draws": [named(_draws(name, 2.0), "spread-doubled")],
         },
         assumptions=(
             "score at three times, 24 draws each, along at most eight directions",
             "draws at t = 0" if name in PLANE else "draws at one time between",
-            f"draws to a tolerance of {TOLERANCE} in every effect",
+            f"draws to a tolerance of {_tolerance(name)} in every effect",
         ),
         group="laws",
         subject={"problem": name},
