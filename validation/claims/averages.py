@@ -12,6 +12,7 @@ import numpy as np
 
 from ...numerics.control_variates import Part, controlled_sum
 from ...numerics.estimate import Estimate, quadrature_estimate
+from ...numerics.features import Features
 from ...numerics.objectives import SingleObjective
 from ...theory.mixtures import GaussianMixture
 from ...theory.protocols import Vector
@@ -56,13 +57,20 @@ def grid_means(
     ]
 
 
+def affordable(objective: SingleObjective, most: int = 60) -> list[Features]:
+    """The two largest families of control variates with at most ``most`` members."""
+    if most == 0:
+        return []
+    return sorted((f for f in objective.features() if f.size <= most), key=lambda f: f.size)[-2:]
+
+
 def drawn_mean(
     values: Callable[..., Vector],
     objective: SingleObjective,
     ctx: Context,
     *,
     pieces: int = 1,
-    most: int = 140,
+    most: int = 60,
 ) -> Estimate:
     """``E values(draw)``, ``(n,)``, over the draws of ``objective``, with its control variates.
 
@@ -71,12 +79,12 @@ def drawn_mean(
         objective: says how the arrays are drawn.
         ctx: budget, level and generator.
         pieces: number of calls of one check that share budget and level.
-        most: members of the largest family of control variates.
+        most: members of the largest family of control variates; zero for plain Monte Carlo.
     """
-    families = [f for f in objective.features() if f.size <= most]
+    families = affordable(objective, most)
     part = Part(values, objective.sampling, families)
-    # An eighth of the standard budget is enough for every tolerance here; deeper profiles draw more.
-    n = min(ctx.budget // pieces, max(8_000, ctx.budget // 8))
+    # A sixth of the standard budget is enough for every tolerance here; deeper profiles draw more.
+    n = min(ctx.budget // pieces, max(16_000, ctx.budget // 6))
     return controlled_sum([part], n=n, rng=ctx.rng, level=ctx.level / pieces)
 
 
@@ -95,7 +103,7 @@ def largest(
     deciding: bool = True,
 ) -> Evidence:
     """Evidence on ``max |value| / unit`` over estimates that should all be zero, allowed ``[0, tolerance]``."""
-    sizes = np.broadcast_to(np.asarray(units, dtype=np.float64), (len(estimates),))
+    sizes = np.broadcast_to(np.asarray(units, dtype=np.float64), (len(estimates),)).tolist()
     low, high, value, effect = [], [], [], []
     for e, unit in zip(estimates, sizes, strict=True):
         ends = abs(e.low) / unit, abs(e.high) / unit

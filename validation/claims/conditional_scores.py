@@ -108,7 +108,7 @@ def _orthogonal(claimed: Callable[[Vector, float], Vector], kernel: tuple[float,
                 x = scale * x0 + std * eps
                 return (h(x) * (eps - claimed(law.score(x), std))).sum(1)
 
-            rests.append(drawn_mean(values, objective, ctx, pieces=2, most=60))
+            rests.append(drawn_mean(values, objective, ctx, pieces=2))
             units.append(size)
         message = "noise minus its claimed conditional mean, along two fields, d = 8"
         return largest(rests, units, 0.05, ctx, message)

@@ -18,6 +18,7 @@ from ...theory.protocols import Vector
 from ...theory.sde import LinearSDE
 from ..claim import Check, Claim, Context
 from ..evidence import Evidence
+from .figures import marginals_over_time
 from .laws import points_of, skewed_1d, skewed_2d
 from .tools import EPS, agreement, named, number
 
@@ -140,6 +141,7 @@ def _reversal(
         ),
         correction=correction,
         finding=lambda evidence: evidence["variance"].message + ".",
+        figure=marginals_over_time if id == "D2" else None,
         role="printed" if printed else "required",
         group="ledger",
     )

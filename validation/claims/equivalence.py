@@ -33,7 +33,7 @@ def posterior_trace(dim: int, std: float, scale: float = 1.0) -> Estimate:
         spread = np.trace(base.posterior_covariance(x, scale, std**2), axis1=-2, axis2=-1)
         return (spread * np.exp(law.log_prob(x)))[:, None]
 
-    return grid_means(values, law, detail=float(np.sqrt(base.basis.eigenvalues().min())))[0]
+    return grid_means(values, law)[0]
 
 
 def _equality(constant: str, target: float = -1.0) -> Check:
@@ -93,7 +93,7 @@ def _drawn_equality(constant: str, target: float = -1.0) -> Check:
                 weight = {"posterior": std**-4, "power": std**-2}[constant]
                 return gap - weight * np.trace(spread, axis1=-2, axis2=-1)
 
-            rests.append(drawn_mean(values, objective, ctx, pieces=2, most=60))
+            rests.append(drawn_mean(values, objective, ctx, pieces=2))
         message = "denoising minus explicit loss and constant, over d / sigma^2, two models, d = 8"
         return largest(rests, 8 / std**2, DRAWN, ctx, message)
 

@@ -15,6 +15,7 @@ from ...theory.mixtures import Gaussian, GaussianMixture
 from ...theory.protocols import Vector
 from ..claim import Check, Claim, Context
 from ..evidence import Evidence, interval
+from .figures import chain_bias
 from .laws import skewed_1d, skewed_2d, tilted_gaussian
 from .tools import EPS, agreement, named, number
 
@@ -83,6 +84,7 @@ def _exactness(id: str, chain: str, bias: str, source: tuple[str, ...], step: fl
             group="ledger",
         ),
         finding=lambda evidence: evidence["variance"].message,
+        figure=chain_bias(TARGET, 1.0 if id == "L4" else 0.5),
         role="printed",
         group="ledger",
     )

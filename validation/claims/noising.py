@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from scipy import integrate
@@ -11,6 +12,7 @@ from ...theory.diffusions import VE, VP, ExponentialNoise
 from ...theory.protocols import Vector
 from ..claim import Check, Claim, Context
 from ..evidence import Evidence
+from .figures import ladder
 from .tools import EPS, agreement, named, number
 
 
@@ -181,6 +183,19 @@ def _one_step(kind: str, drift: float = 0.5, power: float = 0.5) -> Check:
     return check
 
 
+def _chain_errors(ctx: Context) -> Mapping[str, Any]:
+    """Relative error of scale and variance of the DDPM chain at t = 1 against its number of steps."""
+    sizes = 2 ** np.arange(5, 16)
+    kernel = VP().kernel(1.0)
+    table = np.array([_chain(int(n), 1.0, 1.0) for n in sizes])
+    errors = {
+        "scale": (sizes.astype(float), np.abs(table[:, 0] / kernel.scale - 1)),
+        "variance": (sizes.astype(float), np.abs(table[:, 1] / kernel.variance - 1)),
+    }
+    alt = "Errors of the discrete chain against its number of steps, falling like one over N"
+    return ladder("The DDPM chain against its limit", alt, errors, "steps N")(ctx)
+
+
 CLAIMS: tuple[Claim, ...] = (
     Claim(
         "D1",
@@ -227,6 +242,7 @@ CLAIMS: tuple[Claim, ...] = (
             evidence["rate"].message + "; the SMLD chain is exact at its grid points: "
             f"largest relative gap {evidence['smld'].measured.value:.1e}."  # type: ignore[union-attr]
         ),
+        figure=_chain_errors,
         role="printed",
         group="ledger",
     ),

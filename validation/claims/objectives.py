@@ -80,7 +80,7 @@ def _drawn_gaps(form: Form) -> Check:
                 first = explicit.terms(model, x) - implicit.terms(model, x)
                 return first - explicit.terms(zero(), x)
 
-            rests.append(drawn_mean(values, implicit, ctx, pieces=2))
+            rests.append(drawn_mean(values, implicit, ctx, pieces=2, most=140))
         unit = form.explicit * information_bound(law)
         message = "explicit minus implicit loss, two models against s = 0, d = 8"
         return largest(rests, unit, DRAWN, ctx, message)
@@ -304,7 +304,7 @@ def _by_parts(factor: float, name: str = "quadrature") -> Check:
             def values(x: Vector, model: Any = model) -> Vector:
                 return (model(x) * law.score(x)).sum(1) + factor * model.divergence(x)
 
-            rests.append(drawn_mean(values, ESM(law), ctx, pieces=2))
+            rests.append(drawn_mean(values, ESM(law), ctx, pieces=2, most=140))
         message = "E s . grad log p + E tr grad s, two models, d = 8"
         return largest(rests, information_bound(law), DRAWN, ctx, message)
 

@@ -11,6 +11,7 @@ from ...theory.protocols import Vector
 from ..claim import Check, Claim, Context
 from ..evidence import Evidence
 from .derivatives import gradient
+from .figures import score_field
 from .laws import points_of, skewed_1d, skewed_2d, skewed_8d, tilted_gaussian
 from .tools import EPS, agreement, named, number
 
@@ -178,6 +179,7 @@ CLAIMS: tuple[Claim, ...] = (
         },
         source=("000",),
         assumptions=("decided on mixtures in one, two and eight dimensions",),
+        figure=score_field,
         role="printed",
         group="ledger",
     ),

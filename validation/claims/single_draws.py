@@ -52,7 +52,7 @@ def _every_draw_drawn(factor: float, kernel: tuple[float, float], denoiser: bool
             s = objective.marginal.score(x) if link is None else link
             return ((s + factor * eps / std) ** 2).sum(1)
 
-        found = drawn_mean(values, objective, ctx, most=60) * (std**2 / 8)
+        found = drawn_mean(values, objective, ctx) * (std**2 / 8)
         return shown(found, (0.0, 1e-6), ctx, "relative mean square difference, d = 8")
 
     return check

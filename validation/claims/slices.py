@@ -159,7 +159,7 @@ def _drawn(probe: Any, slope: float = 1.0) -> Check:
                 along = slope * np.sum(v * directional(model, x, v)[0], axis=1)
                 return along + 0.5 * np.sum(v * model(x), axis=1) ** 2 - implicit.terms(model, x)
 
-            rests.append(drawn_mean(values, sliced, ctx, pieces=2))
+            rests.append(drawn_mean(values, sliced, ctx, pieces=2, most=140))
             size = float(np.mean(model(law.means) ** 2)) * 8
             units.append(size + abs(float(model.divergence(law.means).mean())))
         message = f"sliced minus implicit loss, two models, d = 8, {probe if isinstance(probe, str) else 'uneven'}"
