@@ -72,10 +72,13 @@ class RefutingMachine:
 
     def update(self, view: View) -> float:
         """Adds one batch and looks; returns the supremum of ``log E`` so far."""
+        self.add(view)
+        return self.look()
+
+    def add(self, view: View) -> None:
+        """Adds one batch without looking."""
         self._learn(view.z)
         self._add(view)
-        self._look()
-        return self.peak
 
     def refuted(self, level: float) -> bool:
         """Whether the supremum has reached ``1/level``."""
@@ -133,7 +136,8 @@ class RefutingMachine:
             square = np.einsum("ij,ij->i", view.z, view.z)
             self._radius += _binned(square[:, None], special.chdtri(self.dim, 1 - _BINS))[0]
 
-    def _look(self) -> None:
+    def look(self) -> float:
+        """Computes all families; returns the supremum of ``log E`` so far."""
         d, n, out = self.dim, self.n, {}
         if len(self.weights) > 1:
             out["labels"] = float(ep.labels(self._counts, self.weights))
@@ -166,6 +170,7 @@ class RefutingMachine:
         if self.log_e > self.peak:
             self.peak = self.log_e
             self.leading = max(out, key=lambda name: out[name])
+        return self.peak
 
 
 def _triples(d: int) -> np.ndarray:

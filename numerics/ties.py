@@ -45,7 +45,7 @@ class TieCounter:
         self._keys: list[np.ndarray] = []
         self._multipliers = np.random.default_rng(20011).integers(
             1, 2**63, size=dim, dtype=np.uint64
-        )
+        ) | np.uint64(1)
         self._extremes = np.full((2, dim), np.inf)
         self._multiplicity = np.zeros((2, dim), dtype=np.int64)
         self.single = True  #: whether every number so far is a float32
@@ -54,12 +54,11 @@ class TieCounter:
         """Adds rows ``(n, d)`` float64."""
         # Adding zero turns -0.0 into 0.0, which compares equal to it.
         bits = np.ascontiguousarray(x + 0.0).view(np.uint64)
-        key = np.zeros(len(x), dtype=np.uint64)
         with np.errstate(over="ignore"):
-            for j in range(x.shape[1]):
-                mixed = (bits[:, j] ^ (bits[:, j] >> np.uint64(29))) * _MIX
-                mixed = (mixed ^ (mixed >> np.uint64(32))) * self._multipliers[j]
-                key = (key ^ (key >> np.uint64(31))) * _MIX + mixed
+            mixed = (bits ^ (bits >> np.uint64(29))) * _MIX
+            mixed ^= mixed >> np.uint64(32)
+            # Odd multipliers modulo 2^64: each coordinate alone is carried one to one.
+            key = (mixed * self._multipliers).sum(axis=1, dtype=np.uint64)
         self._keys.append(key)
         with np.errstate(over="ignore"):
             self.single = self.single and bool((x.astype(np.float32) == x).all())

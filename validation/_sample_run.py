@@ -87,9 +87,10 @@ class Run:
         for i in range(0, len(x), step):
             view = self.directions.view(self.shape(x[i : i + step], rng=self.rng))
             self.sums.update(view)
-            self.refuting.update(view)
+            self.refuting.add(view)
             if self.shape.dim:
                 self.column.append(view.z[:, 0].copy())
+        self.refuting.look()
         self.n += len(x)
 
     def _count_ties(self) -> None:

@@ -37,11 +37,13 @@ def call_user(
             from .isolation import call_isolated
 
             return call_isolated(_named_call, f, args, named, timeout=timeout)
-    except TimeoutError as error:
-        raise UserCodeError(
-            f"{name} did not return within {timeout:g} s; it hangs, or timeout is too short"
-        ) from error
+    except UserCodeError:
+        raise  # from a call within a call: it says already what went wrong
     except (Exception, SystemExit) as error:
+        if isinstance(error, TimeoutError) and timeout is not None:
+            raise UserCodeError(
+                f"{name} did not return within {timeout:g} s; it hangs, or timeout is too short"
+            ) from error
         text = str(error).strip().splitlines()
         first = text[0][:240] if text else ""
         raise UserCodeError(f"{name} raised {type(error).__name__}: {first}") from error

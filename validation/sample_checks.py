@@ -28,6 +28,7 @@ from .verdict import Mutant, Verdict
 
 _BATCHES = 32  #: calls of ``draw``, of geometrically growing sizes
 _FIRST = 500
+_CELLS = 1 << 23  #: numbers that one call of ``draw`` is asked for at most
 _MOST = 1_000_000  #: default budgets end here
 _LEAST = 64
 
@@ -148,7 +149,7 @@ def _source(
         if len(x) < _LEAST:
             raise UserCodeError(f"draw: got {len(x)} rows, wanted at least {_LEAST}")
         x = x[:n]
-        edges = _edges(len(x))
+        edges = _edges(len(x), dim)
         return Batches(np.diff(edges).tolist(), lambda k, m: (x[edges[k] : edges[k] + m], single))
 
     def call(k: int, m: int) -> tuple[Vector, bool]:
@@ -161,13 +162,20 @@ def _source(
             call_user(draw, m, name="draw", timeout=timeout, rng=rng), m, dim, name="draw"
         )
 
-    return Batches(np.diff(_edges(n)).tolist(), call)
+    return Batches(np.diff(_edges(n, dim)).tolist(), call)
 
 
-def _edges(n: int) -> np.ndarray:
+def _edges(n: int, dim: int) -> np.ndarray:
+    """Where batches begin and end: sizes grow geometrically, as far as memory allows."""
     if n <= _FIRST:
         return np.array([0, n])
-    return np.r_[0, np.unique(np.geomspace(_FIRST, n, _BATCHES).round().astype(int))]
+    ends = np.geomspace(_FIRST, n, _BATCHES).round().astype(int)
+    most = max(_FIRST, _CELLS // dim)
+    return (
+        np.unique(np.r_[0, ends, np.arange(ends[0], n, most)])
+        if most < n // 8
+        else np.unique(np.r_[0, ends])
+    )
 
 
 def _verdict(run: Run, bare: Verdict, wanted: int, seconds: float) -> Verdict:
