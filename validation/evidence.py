@@ -115,6 +115,11 @@ class Evidence:
             )
 
     @property
+    def value(self) -> float:
+        """The measured number; NaN for kind ``test``, which measures none."""
+        return math.nan if self.measured is None else self.measured.value
+
+    @property
     def outcome(self) -> Outcome:
         """Computed from the intervals (or from the e-value), never set."""
         m = self.measured

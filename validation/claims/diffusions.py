@@ -8,6 +8,8 @@ process keeps the marginals of ``dx = f x dt + g dw`` exactly when ``c - eta^2/2
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy import integrate
 
@@ -26,19 +28,19 @@ TIMES = (0.05, 0.2, 0.4, 0.7, 0.95)
 START, END = 1.0, 1e-3
 
 
-def _time_derivative(sde: LinearSDE, law: object, x: Vector, t: float) -> tuple[Vector, float]:
+def _time_derivative(sde: LinearSDE, law: Any, x: Vector, t: float) -> tuple[Vector, float]:
     """``d log p_t(x) / dt`` by two Richardson steps of central differences, and a bound of its error."""
 
     def central(h: float) -> Vector:
-        ahead = marginal(law, sde, t + h).log_prob(x)  # type: ignore[arg-type]
-        behind = marginal(law, sde, t - h).log_prob(x)  # type: ignore[arg-type]
+        ahead = marginal(law, sde, t + h).log_prob(x)
+        behind = marginal(law, sde, t - h).log_prob(x)
         return (ahead - behind) / (2 * h)
 
     h = 4e-3 * t
     coarse, middle, fine = central(h), central(h / 2), central(h / 4)
     first, second = (4 * middle - coarse) / 3, (4 * fine - middle) / 3
     value = (16 * second - first) / 15
-    size = float(np.abs(marginal(law, sde, t).log_prob(x)).max()) + 1  # type: ignore[arg-type]
+    size = float(np.abs(marginal(law, sde, t).log_prob(x)).max()) + 1
     return value, float(np.abs(value - second).max()) + 16 * EPS * size / h
 
 

@@ -240,7 +240,7 @@ CLAIMS: tuple[Claim, ...] = (
         source=("002",),
         finding=lambda evidence: (
             evidence["rate"].message + "; the SMLD chain is exact at its grid points: "
-            f"largest relative gap {evidence['smld'].measured.value:.1e}."  # type: ignore[union-attr]
+            f"largest relative gap {evidence['smld'].value:.1e}."
         ),
         figure=_chain_errors,
         role="printed",

@@ -59,7 +59,7 @@ def _energy(sign: float) -> Check:
     return check
 
 
-def _gaussian(matrix: Callable[[Vector], Vector], shift: float = 1.0) -> Check:
+def _gaussian(matrix: Callable[[Vector], Any], shift: float = 1.0) -> Check:
     def check(ctx: Context) -> Evidence:
         law = tilted_gaussian()
         x = points_of(law)
