@@ -216,7 +216,7 @@ class Convolved:
             else:
                 model: Any = self._latent(block, tail)
                 out[rows] = latent(model, posterior(model.log_integrand, model.edges()))
-        return out.reshape(*y.shape[:-1], *shape)
+        return out.reshape((*y.shape[:-1], *shape))
 
     def __repr__(self) -> str:
         return f"Convolved({self.base!r}, scale={self.scale:g}, variance={self.variance:g})"
@@ -283,11 +283,8 @@ def _log_cdf(base: LocationScale) -> Callable[[Vector], Vector]:
 def _log_student(base: StudentT) -> Callable[[Vector], Vector]:
     def log_cdf(s: Vector) -> Vector:
         z = (s - base.location) / base.scale
+        tail = special.stdtr(base.df, -np.abs(z))
         with np.errstate(divide="ignore"):
-            return np.where(
-                z < 0,
-                np.log(special.stdtr(base.df, z)),
-                np.log1p(-special.stdtr(base.df, -np.abs(z))),
-            )
+            return np.where(z < 0, np.log(tail), np.log1p(-tail))
 
     return log_cdf

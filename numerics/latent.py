@@ -19,6 +19,7 @@ import numpy as np
 from scipy import special
 
 from ..theory.chains import LOG_2PI, Chain, gaussian_factor
+from ..theory.densities_1d import StudentT
 from ..theory.densities_2d import Banana, Funnel, Ring
 from ..theory.protocols import Vector
 from .kronrod import Posterior
@@ -50,11 +51,14 @@ class Latent:
         self.base, self.a, self.v, self.sd = base, a, v, math.sqrt(v)
         self.position = position
         self.rest = np.zeros_like(position) if rest is None else rest
-        # Origin x / a for noise narrower than the law, else the law's centre.
-        self.narrow = self.sd < a * min(width for _, width in base.anchors)
+        # Origin x / a for noise narrower than the law, else the law's centre; but a tail of powers has its
+        # posterior at x / a wherever x is far out, and there the difference to the centre loses digits.
         centre = base.anchors[0][0]
-        self.origin = position / a if self.narrow else np.full_like(position, centre)
-        self.offset = np.zeros_like(position) if self.narrow else a * centre - position
+        near = np.full(position.shape, self.sd < a * min(width for _, width in base.anchors))
+        if isinstance(base, StudentT):
+            near |= np.abs(position - a * centre) > 100 * self.sd
+        self.origin = np.where(near, position / a, centre)
+        self.offset = np.where(near, 0.0, a * centre - position)
 
     def edges(self) -> Vector:
         """Sorted panel ends ``(n, m)``, relative to the origin."""

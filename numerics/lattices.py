@@ -16,6 +16,7 @@ import numpy as np
 
 from ..theory.chains import Chain
 from ..theory.densities_2d import DoubleWell, Funnel, Ring
+from ..theory.empirical import DiffusedPoints, PointMasses
 from ..theory.mixtures import GaussianMixture
 from ..theory.protocols import Vector
 from .convolved import Convolved
@@ -34,6 +35,11 @@ Nodes = Callable[[int], tuple[Vector, Vector]]
 
 def lattice(law: Any) -> Nodes | None:
     """``level -> (points (N, d), weights (N,))`` for ``law``, or None where there is none."""
+    if isinstance(law, PointMasses):
+        return lambda level: (law.points, law.weights)
+    if isinstance(law, DiffusedPoints):
+        variances = np.full(len(law.weights), law.variance)
+        law = GaussianMixture(law.weights, law.scale * law.points, variances)
     if isinstance(law, GaussianMixture):
         return lambda level: _mixture(law, level)
     base, a, v = (

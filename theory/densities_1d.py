@@ -320,13 +320,18 @@ class StudentT(LocationScale):
 
     def _quantile(self, u: Vector) -> Vector:
         z = special.stdtrit(self.df, u)
-        # Below 1e-200 some versions of the inverse overflow; the first term of the tail is exact there.
-        tail = (u > 0) & (u < 0.5) & ~((z < 0) & np.isfinite(z))
-        with np.errstate(divide="ignore"):
-            log_size = (
-                self._constant + 0.5 * (self.df - 1) * math.log(self.df) - np.log(u)
-            ) / self.df
-        return np.where(tail, -np.exp(np.minimum(log_size, 709.0)), z)
+        # The inverse is off, or infinite, in far lower tails: there log F is a power law in |z|, found from
+        # the first term of the tail by Newton steps in log |z|.
+        far = (u > 0) & (u < 1e-8)
+        goal = np.log(np.where(far, u, 1e-8))
+        log_size = (self._constant + 0.5 * (self.df - 1) * math.log(self.df) - goal) / self.df
+        for _ in range(6):
+            guess = -np.exp(np.minimum(log_size, 350.0))
+            log_tail = np.log(np.maximum(special.stdtr(self.df, guess), 5e-324))
+            slope = np.exp(self._log(guess) - log_tail) * guess
+            log_size = log_size + np.where(log_size < 350.0, (goal - log_tail) / slope, 0.0)
+        with np.errstate(over="ignore"):
+            return np.where(far, -np.exp(log_size), z)
 
     def __repr__(self) -> str:
         return f"StudentT(df={self.df:g}, location={self.location:g}, scale={self.scale:g})"
