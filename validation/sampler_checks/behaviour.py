@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,146 +14,139 @@ from .._user_code import UserCodeError
 from ..evidence import Allowed, Evidence, Measured, Outcome
 from ..problems import Problem
 from ..verdict import Mutant, NotChecked, Verdict
-from .calls import Caller
+from .calls import Call, Caller
 
 ROWS = 32
 
 
-def _size(value: float, limit: float, check: str, n: int, seed: int, message: str) -> Evidence:
-    return Evidence(
-        check=check,
-        kind="exact",
-        measured=Measured(value, value, value),
-        allowed=Allowed(0.0, limit),
-        n=n,
-        seed=seed,
-        message=message,
-    )
+def finite(
+    caller: Caller, problem: Problem, steps: Sequence[int]
+) -> tuple[Verdict, dict[int, Call]]:
+    """The output has the shape ``(n, *shape)`` and every number is finite, at every step count.
 
-
-def _gap(a: Vector, b: Vector) -> float:
-    return float(np.abs(a - b).max())
-
-
-def _mutant(name: str, evidence: Evidence) -> Mutant:
-    return Mutant(
-        name=name, outcome=evidence.outcome, check=evidence.check, message=evidence.message
-    )
-
-
-def finite(caller: Caller, problem: Problem, steps: tuple[int, ...]) -> Verdict:
-    """The output has the shape ``(n, *shape)`` and every number is finite, at every step count."""
-    evidence, mutants, used = [], [], []
+    Returns:
+        The verdict, and the call of each step count that did not fail.
+    """
+    evidence, mutants = [], []
+    calls: dict[int, Call] = {}
     for k in steps:
         check = f"steps={k}"
         try:
-            call = caller.run(problem, ROWS, k, caller.generator("finite", problem.name, k))
+            calls[k] = _start(caller, problem, k)
         except UserCodeError as error:
             evidence.append(Evidence.error(check, str(error)))
             continue
-        used.append(call.evaluations)
-        evidence.append(_not_finite(call.draws, check, caller.seed))
-        broken = call.draws.copy()
+        evidence.append(_not_finite(calls[k].draws, check, caller.seed))
+        broken = calls[k].draws.copy()
         broken[0, 0] = np.inf
         mutants.append(_mutant("one-infinite-number", _not_finite(broken, check, caller.seed)))
+    used = [call.evaluations for call in calls.values()]
     return Verdict(
         claim="finite",
         statement="the sampler returns finite numbers of shape (n, *shape)",
-        subject={"problem": problem.name, "target": caller.name, "steps": list(steps)},
+        subject={**_subject(caller, problem), "steps": list(steps), "evaluations": used},
         evidence=tuple(evidence),
         mutants=tuple(mutants),
-        samples_used=ROWS * len(steps),
-        finding=f"Score evaluations at {_listed(steps)} steps: {_listed(used)}." if used else "",
-    )
+        samples_used=ROWS * len(calls),
+        finding=f"Score evaluations at {_listed(calls)} steps: {_listed(used)}." if used else "",
+    ), calls
 
 
-def _not_finite(draws: Vector, check: str, seed: int) -> Evidence:
-    count = float((~np.isfinite(draws)).sum())
-    return _size(count, 0.0, check, draws.size, seed, f"{count:.0f} numbers are not finite")
-
-
-def _listed(numbers: Any) -> str:
-    return ", ".join(str(v) for v in numbers)
-
-
-def reproducible(caller: Caller, problem: Problem, steps: int) -> Verdict:
+def reproducible(
+    caller: Caller, problem: Problem, steps: int, first: Call, *, deterministic: bool | None
+) -> tuple[Verdict, bool]:
     """The same generator state gives the same bits, and another state gives other draws.
 
-    Where the same state gives other draws, but does so no longer once the global generators are seeded, the
-    sampler honours a global generator only: that is said, and the verdict is informative.
+    Where the draws depend on the state of the global generators too, but on nothing else, the sampler honours
+    a global generator: that is said, and the verdict is informative. A sampler that is declared deterministic
+    must also give the same draws from the same starting points whatever the generator, and one that
+    is declared random must not.
+
+    Returns:
+        The verdict, and whether generator and global states together fix the draws.
     """
-
-    def run(state: int) -> Vector:
-        generator = caller.generator("reproducible", problem.name, state)
-        return caller.run(problem, ROWS, steps, generator).draws
-
-    subject = {"problem": problem.name, "target": caller.name, "steps": steps}
-    statement = "the same generator gives the same draws, another one gives others"
+    bare: dict[str, Any] = {
+        "claim": "reproducible",
+        "statement": "the same generator gives the same draws, another one gives others",
+        "subject": {**_subject(caller, problem), "steps": steps},
+    }
+    pieces, mutants = [], []
     try:
-        first, again, other = run(0), run(0), run(1)
-        only_global = _gap(first, again) > 0 and _gap(*_seeded(run)) == 0
+        again = _start(caller, problem, steps, state=1).draws
+        steady = _gap(first.draws, again) == 0
+        only_global = not steady and (_gap(first.draws, _start(caller, problem, steps).draws) == 0)
+        other = caller.run(problem, ROWS, steps, _generator(caller, problem, "other")).draws
+        if deterministic is not None:
+            pieces.append(_declared(caller, problem, steps, deterministic))
     except UserCodeError as error:
-        failed = Evidence.error("same-state", str(error))
-        return Verdict(
-            claim="reproducible", statement=statement, subject=subject, evidence=(failed,)
-        )
-    pieces = _same(first, again, caller.seed), _different(first, other, caller.seed)
-    nudged = again.copy()
+        return Verdict(**bare, evidence=(Evidence.error("same-state", str(error)),)), False
+    pieces[:0] = [
+        _same(first.draws, again, "same-state", caller.seed),
+        _different(first.draws, other, "other-state", caller.seed),
+    ]
+    nudged = first.draws.copy()
     nudged[0, 0] = np.nextafter(nudged[0, 0], np.inf)
-    mutants = (
-        _mutant(
-            "last-bit-of-one-number",
-            _same(first, nudged, caller.seed)
-            if _gap(first, again) == 0
-            else _same(first, again, caller.seed),
-        ),
-        _mutant("the-same-draws-again", _different(first, first, caller.seed)),
-    )
-    finding = (
-        "The sampler draws from a global generator and ignores the one it is given."
-        if only_global
-        else ""
-    )
+    for piece in pieces:
+        moves = piece.check in ("same-state", "declared-deterministic")
+        wrong = _same if moves else _different
+        mutants.append(
+            _mutant(
+                "last-bit-of-one-number" if moves else "the-same-draws-again",
+                wrong(first.draws, nudged if moves else first.draws, piece.check, caller.seed),
+            )
+        )
+    finding = ""
+    if only_global:
+        ignored = _gap(first.draws, other) == 0
+        finding = "The sampler draws from a global generator" + (
+            " and ignores the one it is given." if ignored else " besides the one it is given."
+        )
     return Verdict(
-        claim="reproducible",
-        statement=statement,
+        **bare,
         role="informative" if only_global else "required",
-        subject=subject,
-        evidence=pieces,
-        mutants=mutants,
-        samples_used=3 * ROWS,
+        evidence=tuple(pieces),
+        mutants=tuple(mutants),
+        samples_used=ROWS * (3 + only_global + 2 * (deterministic is not None)),
         finding=finding,
+    ), steady or only_global
+
+
+def rows_independent(
+    caller: Caller, problem: Problem, steps: int, first: Call
+) -> Verdict | NotChecked:
+    """The first half of the starting points is moved; the second half of the output must not change."""
+    bare: dict[str, Any] = {
+        "claim": "rows-independent",
+        "subject": {**_subject(caller, problem), "steps": steps},
+    }
+    still, half = first.draws, ROWS // 2
+    try:
+        moved = _start(caller, _Moved.of(problem), steps).draws
+    except UserCodeError as error:
+        failed = Evidence.error("untouched-rows", str(error))
+        return Verdict(**bare, role="informative", evidence=(failed,))
+    if _gap(still[:half], moved[:half]) == 0:
+        reason = "the sampler does not start from problem.prior, or forgets its start"
+        return NotChecked(**bare, reason=reason)
+    size = float(np.abs(still).max())
+    # Reductions may be summed in another order, by a handful of ulps a step.
+    limit = 256 * float(np.finfo(np.float32 if first.single else np.float64).eps) * steps * size
+    piece = _untouched(still[half:], moved[half:], limit, caller.seed)
+    shift = 1e-3 * (moved[:half].mean(axis=0) - still[:half].mean(axis=0))
+    shared = still[half:] + shift + 4 * limit
+    return Verdict(
+        **bare,
+        statement="what a row becomes does not depend on the other rows of the batch",
+        role="informative",
+        evidence=(piece,),
+        mutants=(
+            _mutant(
+                "a-share-of-the-batch-mean", _untouched(still[half:], shared, limit, caller.seed)
+            ),
+        ),
+        samples_used=ROWS,
+        finding="" if piece.outcome is Outcome.SUPPORTED else piece.message,
     )
-
-
-def _seeded(run: Any) -> tuple[Vector, Vector]:
-    """Two runs with the global generators put into the same state before each."""
-    import random
-    import sys
-
-    from ...numerics.rng import kept_random_state
-
-    results = []
-    with kept_random_state():
-        for _ in range(2):
-            np.random.seed(0)  # noqa: NPY002 (restored on leaving)
-            random.seed(0)
-            torch = sys.modules.get("torch")
-            if torch is not None:
-                torch.manual_seed(0)
-            results.append(run(0))
-    return results[0], results[1]
-
-
-def _same(first: Vector, again: Vector, seed: int) -> Evidence:
-    gap = _gap(first, again)
-    return _size(gap, 0.0, "same-state", first.size, seed, f"largest difference {gap:.3g}")
-
-
-def _different(first: Vector, other: Vector, seed: int) -> Evidence:
-    equal = float((first == other).all(axis=1).sum())
-    message = f"{equal:.0f} of {len(first)} rows are the same under another state"
-    return _size(equal, 0.0, "other-state", first.size, seed, message)
 
 
 class _Moved(Problem):
@@ -173,61 +167,91 @@ class _Moved(Problem):
         return x + half
 
 
-def rows_independent(caller: Caller, problem: Problem, steps: int) -> Verdict | NotChecked:
-    """The first half of the starting points is moved; the second half of the output must not change."""
-    subject = {"problem": problem.name, "target": caller.name, "steps": steps}
-    try:
-        still = caller.run(problem, ROWS, steps, caller.generator("rows", problem.name)).draws
-        again = caller.run(problem, ROWS, steps, caller.generator("rows", problem.name)).draws
-        moved = caller.run(
-            _Moved.of(problem), ROWS, steps, caller.generator("rows", problem.name)
-        ).draws
-    except UserCodeError as error:
-        failed = Evidence.error("untouched-rows", str(error))
-        return Verdict(claim="rows-independent", subject=subject, evidence=(failed,))
-    half = ROWS // 2
-    if _gap(still, again) > 0:
-        return NotChecked(
-            claim="rows-independent",
-            subject=subject,
-            reason="the same generator gives other draws",
-        )
-    if _gap(still[:half], moved[:half]) == 0:
-        return NotChecked(
-            claim="rows-independent",
-            subject=subject,
-            reason="the sampler does not start from problem.prior, or forgets its start",
-        )
-    size = float(np.abs(still).max())
-    # Reductions may be summed in another order, by a handful of ulps a step.
-    limit = 256 * np.finfo(np.float64).eps * steps * size
-    piece = _untouched(still[half:], moved[half:], limit, caller.seed)
-    shift = (
-        moved[half:] + 1e-3 * (moved[:half].mean(axis=0) - still[:half].mean(axis=0)) + 1e-6 * size
+class _Started(Problem):
+    """A problem whose starting points are given."""
+
+    _start: Array
+
+    @classmethod
+    def of(cls, problem: Problem, start: Array) -> _Started:
+        started: Any = copy.copy(problem)
+        started.__class__ = cls
+        started._start = start
+        return started
+
+    def prior(self, n: int, *, rng: Any) -> Array:
+        """The first ``n`` of the given points, whatever the generator."""
+        return self._start[:n] * 1.0  # a copy: samplers may write into it
+
+
+def _declared(caller: Caller, problem: Problem, steps: int, deterministic: bool) -> Evidence:
+    start = problem.prior(ROWS, rng=_generator(caller, problem, "declared"))
+    started = _Started.of(problem, start)
+    one, two = (
+        caller.run(started, ROWS, steps, _generator(caller, problem, name)).draws
+        for name in ("declared-1", "declared-2")
     )
-    return Verdict(
-        claim="rows-independent",
-        statement="what a row becomes does not depend on the other rows of the batch",
-        role="informative",
-        subject=subject,
-        evidence=(piece,),
-        mutants=(
-            _mutant(
-                "a-share-of-the-batch-mean", _untouched(still[half:], shift, limit, caller.seed)
-            ),
-        ),
-        samples_used=3 * ROWS,
-        finding="" if piece.outcome is Outcome.SUPPORTED else piece.message,
+    if deterministic:
+        return _same(one, two, "declared-deterministic", caller.seed)
+    return _different(one, two, "declared-random", caller.seed)
+
+
+def _start(caller: Caller, problem: Problem, steps: int, *, state: int = 0) -> Call:
+    rng = _generator(caller, problem, "start")
+    return caller.run(problem, ROWS, steps, rng, state=state)
+
+
+def _generator(caller: Caller, problem: Problem, part: str) -> Any:
+    return caller.generator(part, problem.name)
+
+
+def _subject(caller: Caller, problem: Problem) -> dict[str, Any]:
+    return {"problem": problem.name, "target": caller.name}
+
+
+def _size(value: float, limit: float, check: str, n: int, seed: int, message: str) -> Evidence:
+    return Evidence(
+        check=check,
+        kind="exact",
+        measured=Measured(value, value, value),
+        allowed=Allowed(0.0, limit),
+        n=n,
+        seed=seed,
+        message=message,
     )
+
+
+def _not_finite(draws: Vector, check: str, seed: int) -> Evidence:
+    count = float((~np.isfinite(draws)).sum())
+    return _size(count, 0.0, check, draws.size, seed, f"{count:.0f} numbers are not finite")
+
+
+def _same(first: Vector, again: Vector, check: str, seed: int) -> Evidence:
+    gap = _gap(first, again)
+    return _size(gap, 0.0, check, first.size, seed, f"largest difference {gap:.3g}")
+
+
+def _different(first: Vector, other: Vector, check: str, seed: int) -> Evidence:
+    equal = float((first == other).all(axis=1).sum())
+    message = f"{equal:.0f} of {len(first)} rows are the same under another state"
+    return _size(equal, 0.0, check, first.size, seed, message)
 
 
 def _untouched(still: Vector, moved: Vector, limit: float, seed: int) -> Evidence:
     gap = _gap(still, moved)
-    return _size(
-        gap,
-        limit,
-        "untouched-rows",
-        still.size,
-        seed,
-        f"rows that were not moved changed by {gap:.3g}",
+    message = f"rows that were not moved changed by {gap:.3g}"
+    return _size(gap, limit, "untouched-rows", still.size, seed, message)
+
+
+def _gap(a: Vector, b: Vector) -> float:
+    return float(np.abs(a - b).max())
+
+
+def _mutant(name: str, evidence: Evidence) -> Mutant:
+    return Mutant(
+        name=name, outcome=evidence.outcome, check=evidence.check, message=evidence.message
     )
+
+
+def _listed(numbers: Iterable[Any]) -> str:
+    return ", ".join(str(v) for v in numbers)

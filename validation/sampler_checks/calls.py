@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import random
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ...numerics.rng import substream
+from ...numerics.rng import substream, torch_generator
 from ...theory._checks import bad
-from ...theory.protocols import Array, Vector
+from ...theory.protocols import Vector
 from .._user_code import as_draws, call_user
 from ..problems import Problem
 
@@ -24,10 +26,12 @@ class Call:
     Attributes:
         draws: ``(n, d)`` float64.
         evaluations: calls of the score, denoiser, noise or velocity.
+        single: whether the draws came in float32.
     """
 
     draws: Vector
     evaluations: int
+    single: bool
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,15 @@ class Caller:
         """A fresh generator of the backend for a named part of the run."""
         return self._bridge(substream(self.seed, "check_sampler", *names))
 
-    def run(self, problem: Problem, n: int, steps: int, rng: Any) -> Call:
+    def run(self, problem: Problem, n: int, steps: int, rng: Any, *, state: int = 0) -> Call:
         """Runs the sampler once.
+
+        Args:
+            problem: what it is given, as a copy with its counter at zero.
+            n: number of draws.
+            steps: number of steps.
+            rng: generator of the backend.
+            state: seed of the global generators during the call; the caller's are put back after it.
 
         Raises:
             UserCodeError: it raised, hung, or returned NaN or the wrong shape.
@@ -70,34 +81,33 @@ class Caller:
             n,
             steps,
             rng,
+            state,
             name="the sampler",
             timeout=self.timeout,
         )
-        draws, _ = as_draws(answer, n, problem.dim, name="the sampler")
-        return Call(draws, evaluations)
+        draws, single = as_draws(answer, n, problem.dim, name="the sampler")
+        return Call(draws, evaluations, single)
 
-    def source(self, problem: Problem, steps: int) -> Callable[..., Vector]:
+    def source(self, problem: Problem, steps: int) -> Callable[..., Any]:
         """``draw(n, *, rng) -> (n, d)`` of the sampler at ``steps`` steps, for :func:`check_samples`."""
 
         def draw(n: int, *, rng: np.random.Generator) -> Any:
-            answer, _ = _run(self.sampler, problem.fresh(), n, steps, self._bridge(rng))
-            return _rows(answer, n)
+            # Batches must not repeat each other where a sampler draws from a global generator.
+            state = int(rng.integers(2**32))
+            call = self.run(problem, n, steps, self._bridge(rng), state=state)
+            return call.draws.astype(np.float32) if call.single else call.draws
 
         return draw
 
     def _bridge(self, rng: np.random.Generator) -> Any:
-        if self.backend == "numpy":
-            return rng
-        from ...numerics.rng import torch_generator
-
-        return torch_generator(rng, self.device or "cpu")
+        return rng if self.backend == "numpy" else torch_generator(rng, self.device or "cpu")
 
 
 def backend_of(backend: str | None, sampler: Sampler, device: str | None) -> str:
     """The library that the sampler wants: as named, else torch where a device is named, else numpy.
 
     Raises:
-        ValueError: not callable, or an unknown backend.
+        ValueError: not callable, an unknown backend, or a device with numpy.
     """
     if not callable(sampler):
         raise bad(
@@ -108,15 +118,18 @@ def backend_of(backend: str | None, sampler: Sampler, device: str | None) -> str
         )
     if backend not in (None, "numpy", "torch"):
         raise bad("backend", repr(backend), "'numpy', 'torch' or None", "correct it")
+    if backend == "numpy" and device not in (None, "cpu"):
+        raise bad("device", repr(device), "None with numpy", "pass backend='torch'")
     return backend or ("torch" if device else "numpy")
 
 
-def _run(sampler: Sampler, problem: Problem, n: int, steps: int, rng: Any) -> tuple[Any, int]:
+def _run(
+    sampler: Sampler, problem: Problem, n: int, steps: int, rng: Any, state: int
+) -> tuple[Any, int]:
+    np.random.seed(state)  # noqa: NPY002 (whoever calls this puts the global states back)
+    random.seed(state)
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.manual_seed(state)
     answer = sampler(problem, n, steps=steps, rng=rng)
     return answer, problem.evaluations
-
-
-def _rows(answer: Array, n: int) -> Array:
-    """``(n, *shape)`` as ``(n, d)`` where that is possible; what is not is left for the check to name."""
-    shape = getattr(answer, "shape", ())
-    return answer.reshape(n, -1) if len(shape) > 2 and shape[0] == n else answer
