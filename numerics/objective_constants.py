@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,13 @@ from .control_variates import Part, controlled_mean, controlled_sum
 from .estimate import Estimate, exact_estimate
 from .features import mixture_of
 from .objectives import Objective, SingleObjective, integrate
+from .objectives_denoising import DSM
+
+_BLOCK = 1 << 21  #: entries of the covariances of one block of points
+
+#: from common draws to the arrays of one objective
+Rows = Callable[..., tuple[Vector, ...]]
+_Placed = tuple[SingleObjective, Rows]
 
 
 def fisher_information(
@@ -69,17 +77,25 @@ def posterior_spread(
     """
 
     def trace(x: Vector) -> Vector:
-        given = base.posterior(x, scale, variance)
-        weights, means = np.asarray(given.weights), np.asarray(given.means)
-        inner = np.trace(np.asarray(given.covariances), axis1=-2, axis2=-1)
-        centre = np.sum(weights[..., None] * means, axis=-2, keepdims=True)
-        between = np.sum((means - centre) ** 2, axis=-1)
-        return np.sum(weights * (inner + between), axis=-1)
+        rows = max(1, _BLOCK // base.dim**2)
+        blocks = [x[i : i + rows] for i in range(0, len(x), rows)]
+        return np.concatenate([_spread(base.posterior(y, scale, variance)) for y in blocks])
 
     law = base.diffuse(scale, variance)
     if base.dim <= 2:
         return integrate(lambda x: (trace(x), np.zeros(len(x))), law)
     return controlled_mean(trace, law, n=n, rng=_generator(rng), level=level)
+
+
+def _spread(given: Any) -> Vector:
+    """``tr Cov`` of a posterior, ``(n,)``."""
+    if not hasattr(given, "covariances"):  # point masses: one covariance a row
+        return np.trace(np.asarray(given.covariance), axis1=-2, axis2=-1)
+    weights, means = np.asarray(given.weights), np.asarray(given.means)
+    inner = np.trace(np.asarray(given.covariances), axis1=-2, axis2=-1)
+    centre = np.sum(weights[..., None] * means, axis=-2, keepdims=True)
+    between = np.sum((means - centre) ** 2, axis=-1)
+    return np.sum(weights * (inner + between), axis=-1)
 
 
 def dsm_constant(
@@ -128,9 +144,10 @@ def paired(
 ) -> Estimate:
     """``J_a(s_a) - J_b(s_b)`` with one interval.
 
-    Where both are expectations over the same arrays, or one over the first arrays of the other, the
-    difference is taken draw by draw: ``Var(f - g) <= 2 Var f + 2 Var g``, so that n common draws are never
-    worse than n/2 for each. Otherwise each has draws of its own.
+    Where both are expectations over the same arrays, or one over arrays that the other's draws contain
+    (``x_t`` for DSM and an objective of ``DSM.marginal``), the difference is taken draw by draw:
+    ``Var(f - g) <= 2 Var f + 2 Var g``, so that n common draws are never worse than n/2 for each.
+    Otherwise each has draws of its own.
 
     Args:
         objective_a: first objective.
@@ -154,12 +171,11 @@ def paired(
         second = objective_b.parts(score_b, control_variates=control_variates)
         minus = [Part(p.values, p.sampling, p.features, -p.weight) for p in second]
         return controlled_sum([*first, *minus], n=n, rng=rng, level=level)
-    a, b, longer = pair
-    sizes = len(a.key), len(b.key)
+    (a, rows_a), (b, rows_b), longer = pair
 
     def values(*draws: Vector) -> tuple[Vector, Vector]:
-        f, f_error = a.contributions(score_a, *draws[: sizes[0]])
-        g, g_error = b.contributions(score_b, *draws[: sizes[1]])
+        f, f_error = a.contributions(score_a, *rows_a(*draws))
+        g, g_error = b.contributions(score_b, *rows_b(*draws))
         return f - g, f_error + g_error
 
     families = longer.features() if control_variates else []
@@ -167,14 +183,25 @@ def paired(
     return controlled_sum([part], n=n, rng=rng, level=level)
 
 
-def _shared(
-    a: Objective, b: Objective
-) -> tuple[SingleObjective, SingleObjective, SingleObjective] | None:
-    """Both, and the one whose draws contain the other's."""
+def _shared(a: Objective, b: Objective) -> tuple[_Placed, _Placed, SingleObjective] | None:
+    """Both with their rows among common draws, and the objective whose draws those are."""
     if not isinstance(a, SingleObjective) or not isinstance(b, SingleObjective):
         return None
-    longer, shorter = (a, b) if len(a.key) >= len(b.key) else (b, a)
-    return (a, b, longer) if longer.key[: len(shorter.key)] == shorter.key else None
+    for longer, shorter in ((a, b), (b, a)):
+        rows = _rows_within(shorter, longer)
+        if rows is not None:
+            own: Rows = lambda *draws: draws  # noqa: E731
+            return ((a, own), (b, rows), a) if longer is a else ((a, rows), (b, own), b)
+    return None
+
+
+def _rows_within(shorter: SingleObjective, longer: SingleObjective) -> Rows | None:
+    size = len(shorter.key)
+    if longer.key[:size] == shorter.key:
+        return lambda *draws: draws[:size]
+    if isinstance(longer, DSM) and shorter.key == (("law", id(longer.marginal)),):
+        return lambda x0, eps: (longer.noised(x0, eps),)
+    return None
 
 
 def _generator(rng: np.random.Generator | None) -> np.random.Generator:

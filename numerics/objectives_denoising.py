@@ -77,6 +77,10 @@ class DSM(SingleObjective):
         """The laws of x_0 and of eps."""
         return (("law", id(self.base)), ("normal", self.base.dim))
 
+    def noised(self, x0: Vector, eps: Vector) -> Vector:
+        """``x_t = a x_0 + sd eps``, ``(n, d)``."""
+        return self.scale * x0 + self.std * eps
+
     def features(self) -> list[Features]:
         """Polynomials of ``(x_0, eps)`` per component, and waves of ``x_t`` times polynomials of ``eps``."""
         return self._families
@@ -88,7 +92,7 @@ class DSM(SingleObjective):
     def contributions(self, score: Any, *draws: Vector) -> tuple[Vector, Vector]:
         """``c |s(x_t) - target|^2``."""
         x0, eps = draws
-        at = x0 if self.at_clean else self.scale * x0 + self.std * eps
+        at = x0 if self.at_clean else self.noised(x0, eps)
         goal = -eps / self.std if self.target is None else np.asarray(self.target(x0, eps))
         off = as_model(score)(at) - goal
         return self.factor * np.sum(off * off, axis=1), np.zeros(len(x0))
@@ -145,11 +149,13 @@ def dsm_features(base: Any, scale: float, variance: float) -> list[Features]:
     found = [noise[0], noise[1]]
     found += [products(moment_features(law, 1).of(0), noise[0])]
     found += [products(moment_features(law, 2).of(0), noise[1])]
+    law_t = law.diffuse(scale, variance)
+    for diagonal in (True, False):
+        mixed = rao_features(law_t, 2, diagonal=diagonal)
+        found.append(_noised(mixed, scale, variance) + noise[0])
     if joint is not None:
         found += [_on_pair(rao_features(joint, g)) for g in (1, 2, *((4,) if d == 1 else ()))]
-        waves = noised_cf_features(
-            law, scale, variance, fourier_grid(law.diffuse(scale, variance), 24 if d == 1 else 40)
-        )
+        waves = noised_cf_features(law, scale, variance, fourier_grid(law_t, 24 if d == 1 else 40))
         if d <= 3:
             found += [found[-1] + waves]
     return sorted((f for f in found if f.size <= MOST_FEATURES), key=lambda f: f.size)
@@ -171,3 +177,9 @@ def _on_pair(family: Features) -> Features:
     """Features of one array of twice the dimension, as features of its two halves."""
     inner = family.evaluate
     return replace(family, evaluate=lambda a, b: inner(np.concatenate([a, b], axis=1)))
+
+
+def _noised(family: Features, scale: float, variance: float) -> Features:
+    """Features of ``x_t`` as features of ``(x_0, eps)``: the law of a sum of independent parts is known."""
+    inner, sd = family.evaluate, math.sqrt(variance)
+    return replace(family, evaluate=lambda x0, eps: inner(scale * x0 + sd * eps))

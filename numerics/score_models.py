@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -47,13 +47,13 @@ def as_model(score: Any) -> ScoreModel:
     if isinstance(score, ScoreModel):
         return score
     if hasattr(score, "score"):
-        field: Any = score.score
         hessian = getattr(score, "hessian", None)
         product = None if hessian is None else _product(hessian)
-        return ScoreModel(field, getattr(score, "divergence", None), product)
+        return ScoreModel(score.score, getattr(score, "divergence", None), product)
     if not callable(score):
         raise bad("score", type(score).__name__, "a function x -> s(x)", "pass a callable")
-    return ScoreModel(score, getattr(score, "divergence", None), getattr(score, "jvp", None))
+    value = cast(Callable[[Vector], Vector], score)
+    return ScoreModel(value, getattr(score, "divergence", None), getattr(score, "jvp", None))
 
 
 def _product(hessian: Callable[[Vector], Vector]) -> Callable[[Vector, Vector], Vector]:

@@ -177,8 +177,8 @@ def test_identities_by_draws_in_eight_dimensions(model):
     gap = paired(dsm, ESM(dsm.marginal), s, s, n=n, rng=substream(4, "dsm"), level=LEVEL)
     assert (gap - constant).contains(0.0)
     assert (constant - fisher).contains(0.0)
-    missing = replace(dsm, target=lambda x0, eps: -eps)
-    gap = paired(missing, ESM(dsm.marginal), s, s, n=n, rng=substream(5, "dsm"), level=LEVEL)
+    wrong = replace(dsm, target=lambda x0, eps: eps / math.sqrt(VARIANCE))
+    gap = paired(wrong, ESM(dsm.marginal), s, s, n=3 * n, rng=substream(5, "dsm"), level=LEVEL)
     assert (gap - constant).refutes(0.0)
 
 
