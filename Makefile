@@ -24,7 +24,6 @@ $(VENV)/.dev: $(VENV)/.core
 	$(PIP) install -c constraints.txt -e ".[dev]"
 	@touch $@
 
-# Exit status 3 (something undecided) is a result, not a failure of the run; it is printed by the run itself.
 validate: $(VENV)/.core
 	$(BIN)/scoreproof validate --out $(OUT)
 
