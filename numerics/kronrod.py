@@ -173,7 +173,8 @@ def _scan(log_integrand: LogIntegrand, edges: Vector) -> tuple[Any, Vector, Vect
         bound = _tangent_bound(panels, ends_top)
         keep = bound > top[row] - _NEGLIGIBLE
         middle = 0.5 * (panels[0] + panels[3])
-        halve = keep & (bound - ends_top > _HIDDEN) & (middle > panels[0]) & (middle < panels[3])
+        hidden = np.where(keep, bound, 0.0) - np.where(keep, ends_top, 0.0) > _HIDDEN
+        halve = keep & hidden & (middle > panels[0]) & (middle < panels[3])
         rest = keep & ~halve
         settled.append((row[rest], panels[[0, 3]][:, rest]))
         if not halve.any():

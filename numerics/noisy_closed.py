@@ -94,7 +94,8 @@ def _uniform(base: Uniform, a: float, v: float, x: Vector) -> ClosedForm:
     ratio = np.exp(log_far - log_near)
     log_mass = log_near + np.log1p(-ratio)
     q_far = np.exp(-0.5 * u * u - 0.5 * LOG_2PI - log_mass)
-    q_near = np.exp(-0.5 * low * low - 0.5 * LOG_2PI - log_mass)
+    # Far outside this overflows, and the other form is taken.
+    q_near = np.exp(np.minimum(-0.5 * low * low - 0.5 * LOG_2PI - log_mass, 700.0))
     # Outside, q_near - low is the small excess of a hazard over its argument.
     tail = np.maximum(low, 0.0)
     outside = _excess(tail) + (_excess(tail) + tail) * ratio / (1 - ratio)
