@@ -144,6 +144,11 @@ def ratio(top: Estimate, bottom: Estimate) -> Estimate:
     return Estimate(value, *ends, both.level, both.n, both.kind, ends[1] - ends[0])
 
 
+def number_of(evidence: Evidence) -> float:
+    """The value that was measured; NaN where there is none."""
+    return math.nan if evidence.measured is None else evidence.measured.value
+
+
 def _evidence(
     estimates: Sequence[Estimate],
     measured: Measured,

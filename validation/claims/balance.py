@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from ...theory.sde import EDM, OU, VE, VP, ExponentialNoise, LinearSDE, Straight
 from ..claim import Check, Claim, Context
 from ..evidence import Evidence
 from ..report.pictures import listed
-from .averages import TOLERANCE, drawn_mean, largest, shown
+from .averages import TOLERANCE, drawn_mean, largest, number_of, shown
 from .equivalence import posterior_trace
 from .fields import zero
 from .grams import LAWS
@@ -184,16 +185,16 @@ def _seventeenth() -> Claim:
         ),
         finding=lambda e: (
             f"For the zero model it is D at every level; {e['optimum'].message}, "
-            f"and in eight dimensions {e['draws'].measured.value:.3g}."
+            f"and in eight dimensions {number_of(e['draws']):.3g}."
         ),
         figure=_curves,
         role="printed",
         group="ledger",
         correction=Claim(
             "O17",
-            r"with $\lambda_i = \sigma_i^2$ the weighted loss of $s = 0$ is $D$ at every level; at the "
-            r"optimum it is $D - \sigma^2 E|\nabla\log q_\sigma|^2 = \sigma^{-2} E\,\mathrm{tr}\,"
-            r"\mathrm{Cov}[x \mid \tilde x]$, from $D$ for small noise down to $\mathrm{tr}\,\mathrm{Cov}[x]/\sigma^2$ for large",
+            r"with $\lambda_i = \sigma_i^2$ the weighted loss of $s = 0$ is $D$ at every level; at the optimum it is "
+            r"$D - \sigma^2 E|\nabla\log q_\sigma|^2 = \sigma^{-2} E\,\mathrm{tr}\,\mathrm{Cov}[x \mid \tilde x]$, "
+            r"from $D$ for small noise down to $\mathrm{tr}\,\mathrm{Cov}[x]/\sigma^2$ for large",
             checks={
                 "zero-model": _constant(2.0),
                 "closed-form": _closed_form(2.0),
@@ -225,6 +226,7 @@ def _cosine(t: Vector) -> Vector:
 
 
 _B = _integral(0.1, 20.0)
+FRACTIONS = np.array([0.02, 0.1, 0.3, 0.6, 0.9])
 
 #: name -> diffusion, variance of x_t given x_0 written out by hand, the same in words
 TABLE: Mapping[str, tuple[LinearSDE, Callable[[Vector], Vector], str]] = {
@@ -248,6 +250,26 @@ TABLE: Mapping[str, tuple[LinearSDE, Callable[[Vector], Vector], str]] = {
 }
 
 
+@cache
+def _solved(name: str) -> Vector:
+    """Variance of ``x_t`` given ``x_0`` at :data:`FRACTIONS` of the end, from its moment equation."""
+    sde = TABLE[name][0]
+    times = FRACTIONS * sde.t_max
+
+    def slope(t: float, v: Vector) -> Vector:
+        return 2 * float(sde.drift(t)) * v + float(sde.diffusion(t)) ** 2
+
+    return integrate.solve_ivp(
+        slope,
+        (0.0, float(times[-1])),
+        [0.0],
+        method="DOP853",
+        t_eval=times,
+        rtol=1e-11,
+        atol=1e-14,
+    ).y[0]
+
+
 def _weights(power: float, shape: Callable[[Vector], Vector] | None = None) -> Check:
     """``lambda(t) E|grad log q(x_t|x_0)|^2`` for ``lambda = variance^power / D`` against one, every diffusion.
 
@@ -256,22 +278,9 @@ def _weights(power: float, shape: Callable[[Vector], Vector] | None = None) -> C
 
     def check(ctx: Context) -> Evidence:
         products = []
-        for sde, closed, _ in TABLE.values():
-            times = np.array([0.02, 0.1, 0.3, 0.6, 0.9]) * sde.t_max
-
-            def slope(t: float, v: Vector, sde: LinearSDE = sde) -> Vector:
-                drift, noise = float(sde.drift(t)), float(sde.diffusion(t))
-                return 2 * drift * v + noise**2
-
-            solved = integrate.solve_ivp(
-                slope,
-                (0.0, float(times[-1])),
-                [0.0],
-                method="DOP853",
-                t_eval=times,
-                rtol=1e-11,
-                atol=1e-14,
-            ).y[0]
+        for name, (sde, closed, _) in TABLE.items():
+            times = FRACTIONS * sde.t_max
+            solved = _solved(name)
             variance = closed(times) if shape is None else shape(times)
             products.append(variance**power / solved)
         found = np.concatenate(products)

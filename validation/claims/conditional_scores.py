@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,16 @@ def posterior_mean(dim: int, x: Vector, scale: float, std: float) -> tuple[Vecto
     return fine, np.abs(fine - coarse) + 64 * EPS * (1 + np.abs(fine))
 
 
+@cache
+def _at_points(dim: int, kernel: tuple[float, float]) -> tuple[Vector, Vector, float, Vector]:
+    """Points of the noised law, ``E[x_0 | x_t]`` and its error there, and the derivative of ``log q``."""
+    scale, std = kernel
+    law = LAWS[dim]().diffuse(scale, std**2)
+    x = points_of(law, 48, reach=2.5)
+    centre, error = posterior_mean(dim, x, scale, std)
+    return x, centre, float(error.max()), gradient(law.log_prob, x)
+
+
 def _conditional(
     quantity: Callable[[Vector, Vector, float, float], Vector],
     claimed: Callable[[Vector, Vector, float, float], Vector],
@@ -67,14 +78,11 @@ def _conditional(
     def check(ctx: Context) -> Evidence:
         scale, std = kernel
         left, right, bounds = [], [], []
-        for dim, base in LAWS.items():
-            law = base().diffuse(scale, std**2)
-            x = points_of(law, 48, reach=2.5)
-            centre, error = posterior_mean(dim, x, scale, std)
-            score = gradient(law.log_prob, x)
+        for dim in LAWS:
+            x, centre, error, score = _at_points(dim, kernel)
             left.append(quantity(x, centre, scale, std).ravel())
             right.append(claimed(x, score, scale, std).ravel())
-            bounds.append(float(error.max()) * max(1.0, scale, scale / std**2))
+            bounds.append(error * max(1.0, scale, scale / std**2))
         return agreement(
             np.concatenate(left),
             np.concatenate(right),

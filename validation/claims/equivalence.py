@@ -15,7 +15,16 @@ from ...theory.protocols import Vector
 from ..claim import Check, Claim, Context
 from ..evidence import Evidence
 from ..report.pictures import listed
-from .averages import TOLERANCE, drawn_mean, grid_means, information_bound, largest, ratio, shown
+from .averages import (
+    TOLERANCE,
+    drawn_mean,
+    grid_means,
+    information_bound,
+    largest,
+    number_of,
+    ratio,
+    shown,
+)
 from .denoising import DRAWN, DRAWN_STD, SMOOTH, STDS, THREE
 from .fields import bent, rippled
 from .grams import LAWS, MODELS, clean, noised
@@ -125,7 +134,7 @@ def _with_constant(id: str, **parts: Any) -> Claim:
         assumptions=(SMOOTH, THREE),
         group="ledger",
         finding=lambda e: (
-            f"{e['quadrature'].message} for C = E tr Cov[x|x~] / sigma^4, and {e['information'].measured.value:.2g} "
+            f"{e['quadrature'].message} for C = E tr Cov[x|x~] / sigma^4, and {number_of(e['information']):.2g} "
             "for the same constant written d / sigma^2 - E|grad log q_sigma|^2."
         ),
         **parts,
@@ -323,7 +332,7 @@ def _twenty_second() -> Claim:
         ),
         finding=lambda e: (
             f"The minimiser is the score of q_sigma: {e['minimiser'].message} of the explicit loss on p; in eight "
-            f"dimensions {e['draws'].measured.value:.3g}."
+            f"dimensions {number_of(e['draws']):.3g}."
         ),
         figure=_loss_left,
         role="printed",

@@ -15,7 +15,7 @@ from ...numerics.objectives_multilevel import MultiLevelDSM
 from ...theory.protocols import Vector
 from ..claim import Check, Claim, Context
 from ..evidence import Evidence
-from .averages import TOLERANCE, affordable, largest, shown
+from .averages import TOLERANCE, affordable, largest, number_of, shown
 from .fields import bent, zero
 from .grams import LAWS, MODELS, noised
 from .laws import skewed_1d, skewed_8d
@@ -202,8 +202,8 @@ def _fourteenth() -> Claim:
         finding=lambda e: (
             "At the clean x the noise is independent of what the model sees, so that the loss is "
             "E|s|^2 + D / sigma^2 and s = 0 is best: the scores are worse by "
-            f"{100 * e['quadrature'].measured.value:.1f} % (d = 1) and "
-            f"{100 * e['draws'].measured.value:.1f} % (d = 8)."
+            f"{100 * number_of(e['quadrature']):.1f} % (d = 1) and "
+            f"{100 * number_of(e['draws']):.1f} % (d = 8)."
         ),
         role="printed",
         group="ledger",

@@ -184,8 +184,10 @@ def _constancy(power: float, drawn: bool, target: bool = False) -> Check:
                 values.append(size * std ** (2 * power))
             squares.append(widest(values))
         worst = max(squares, key=lambda e: e.value)
-        ends = (math.sqrt(v) for v in (worst.value, worst.low, worst.high))
-        root = Estimate(*ends, worst.level, worst.n, worst.kind, worst.detectable)
+        value, low, high = (math.sqrt(v) for v in (worst.value, worst.low, worst.high))
+        root = Estimate(
+            value, low, high, worst.level, worst.n, worst.kind, high - low, worst.assumption
+        )
         message = f"largest over smallest sigma^{power:g} rms|grad log q_sigma|, d = {', '.join(map(str, pairs))}"
         return shown(root, (1.0, 2.0), ctx, message)
 

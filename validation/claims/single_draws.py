@@ -12,7 +12,7 @@ from ...numerics.rng import draw
 from ...theory.protocols import Vector
 from ..claim import Check, Claim, Context
 from ..evidence import Evidence
-from .averages import drawn_mean, largest, shown
+from .averages import drawn_mean, largest, number_of, shown
 from .conditional_scores import PLAIN, POINTS, PRESERVING, mean_checks
 from .derivatives import gradient
 from .grams import LAWS, noised
@@ -163,7 +163,7 @@ def _for_every_draw(
         },
         assumptions=(EVERY, f"skewed mixtures, scale {kernel[0]:.3f}, deviation {kernel[1]:.3f}"),
         finding=lambda e: (
-            f"Not for one draw: the {e['quadrature'].message}, and {e['draws'].measured.value:.3f} in eight "
+            f"Not for one draw: the {e['quadrature'].message}, and {number_of(e['draws']):.3f} in eight "
             "dimensions; that share is a^2 E tr Cov[x_0|x_t] / (d sd^2)."
         ),
         role="printed",
