@@ -13,21 +13,19 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from ..numerics.estimate import mean_estimate
 from ..numerics.rng import substream
 from ..theory._checks import bad, positive
-from ..theory.protocols import Vector
+from ._score_ratio import Seen, mutant, ratio
 from ._user_code import UserCodeError
-from .evidence import Allowed, Evidence, Measured, Outcome
+from .evidence import Evidence, Outcome
 from .problems import Problem
 from .provenance import now, provenance
 from .user_fields import UserField
-from .verdict import Diagnosis, Mutant, NotChecked, Report, Verdict
+from .verdict import Diagnosis, NotChecked, Report, Verdict
 
 CLAIMS = (
     "esm",
@@ -42,17 +40,11 @@ CLAIMS = (
     "samples",
 )
 _LEVELS = 5
+_LEAST = 64
+#: Draws in all at the looks of a default budget, and the share of the level that each look spends.
+_LOOKS = ((4_000, 0.6), (16_000, 0.2), (64_000, 0.2))
+_MOST = 20_000_000  #: numbers drawn for one level by default
 _LATER = "this release measures the distance to the exact score only"
-
-
-@dataclass(frozen=True)
-class _Level:
-    """What was seen at one time: squared errors, squared true scores, their product."""
-
-    t: float
-    errors: Vector  #: |s - s*|^2, (n,)
-    norms: Vector  #: |s*|^2, (n,)
-    along: Vector  #: (s - s*) . s*, (n,)
 
 
 def check_score(
@@ -82,7 +74,7 @@ def check_score(
         tolerance: largest relative *squared* error; its square root is printed too.
         data: rows of a data set (for claims of a later release).
         only: claim ids to check.
-        budget: draws a level.
+        budget: draws a level; by default 4,000, and up to 64,000 at levels that these leave undecided.
         false_alarm: rate for the whole call, split over levels and mutants.
         seed: entropy of the draws.
         timeout: seconds a call of ``score``; then it runs in a process of its own.
@@ -99,15 +91,17 @@ def check_score(
     wanted = _wanted(only)
     limit = positive(tolerance, "tolerance")
     rate = positive(false_alarm, "false_alarm")
-    n = int(4000 if budget is None else budget)
-    if n < 16:
-        raise bad("budget", n, "at least 16 draws a level", "raise it")
+    if budget is not None and budget < _LEAST:
+        raise bad("budget", budget, f"at least {_LEAST} draws a level", "allow more draws")
+    looks = _LOOKS if budget is None else ((int(budget), 1.0),)
+    if timeout is not None:
+        positive(timeout, "timeout")
     levels = _levels(problem, times)
     started, clock = now(), time.perf_counter()
     verdicts = []
     if "esm" in wanted:
         field = UserField.of(score, backend=backend, device=device, dtype=dtype, timeout=timeout)
-        verdicts.append(_esm(field, problem.fresh(), levels, limit, n, rate, seed))
+        verdicts.append(_esm(field, problem.fresh(), levels, limit, looks, rate, seed))
     subject = {"problem": problem.name, "target": getattr(score, "__name__", type(score).__name__)}
     missing = [NotChecked(claim=c, subject=subject, reason=_LATER) for c in wanted if c != "esm"]
     return Report(
@@ -150,7 +144,7 @@ def _esm(
     problem: Problem,
     levels: Sequence[float],
     tolerance: float,
-    n: int,
+    looks: Sequence[tuple[int, float]],
     false_alarm: float,
     seed: int,
 ) -> Verdict:
@@ -158,14 +152,23 @@ def _esm(
     evidence, mutants = [], []
     for t in levels:
         check = f"t={t:.6g}"
+        rng = substream(seed, "esm", problem.name, check)
+        seen, piece, level = Seen.nothing(t), None, share
         try:
-            seen = _look(field, problem, t, n, substream(seed, "esm", problem.name, check))
+            for n, part in looks:
+                if piece is not None and (
+                    piece.outcome is not Outcome.UNDECIDED or n * problem.dim > _MOST
+                ):
+                    break
+                seen = seen + _look(field, problem, t, n - seen.n, rng)
+                level = share * part
+                piece = ratio(check, seen, tolerance, level, seed)
         except UserCodeError as error:
-            evidence.append(Evidence.error(check, str(error), kind="confidence"))
-            continue
-        piece = _ratio(check, seen, tolerance, share, seed)
+            piece = Evidence.error(check, str(error), kind="confidence")
+        assert piece is not None  # there is one look at least
         evidence.append(piece)
-        mutants.append(_mutant(seen, piece, tolerance, share, seed))
+        if piece.outcome is not Outcome.ERROR:
+            mutants.append(mutant(seen, piece, tolerance, level, seed))
     return Verdict(
         claim="esm",
         statement=r"$\mathbb{E}|s - s^*|^2 \le \tau\,\mathbb{E}|s^*|^2$ at each noise level, $\tau = "
@@ -184,75 +187,12 @@ def _esm(
     )
 
 
-def _look(
-    field: UserField, problem: Problem, t: float, n: int, rng: np.random.Generator
-) -> _Level:
+def _look(field: UserField, problem: Problem, t: float, n: int, rng: np.random.Generator) -> Seen:
     """Calls the model once at level ``t``."""
     x = problem.data(n, t=t, rng=rng)
     truth = problem.score(x, t).reshape(n, -1)
     off = field(x, t) - truth
-    return _Level(t, (off**2).sum(1), (truth**2).sum(1), (off * truth).sum(1))
-
-
-def _ratio(check: str, seen: _Level, tolerance: float, level: float, seed: int) -> Evidence:
-    a, b = seen.errors, seen.norms
-    value = float(a.mean() / b.mean())
-
-    def end(sign: int) -> float:
-        """Largest (sign +1) or smallest r for which mean(a - r b) = 0 is not excluded."""
-        unit = max(value, 1e-12)
-        inside, outside = value, value + sign * unit
-        for _ in range(60):
-            if outside <= 0 or not _holds(a - outside * b, level):
-                break
-            inside, outside = outside, value + 2 * (outside - value)
-        else:
-            return math.inf
-        for _ in range(40):
-            middle = 0.5 * (inside + outside)
-            if _holds(a - middle * b, level):
-                inside = middle
-            else:
-                outside = middle
-        return outside
-
-    low, high = max(0.0, end(-1)), end(+1)
-    spread = float((a - value * b).std()) / math.sqrt(len(a)) / float(b.mean())
-    # Refuted with probability 1 - 1e-4: the interval and 3.72 standard errors. An exact score leaves no
-    # spread at all; then rounding decides, far below a millionth of the tolerance.
-    detectable = max(high - value, value - low) + 3.72 * spread
-    detectable = max(detectable, 1e-6 * tolerance)
-    root = math.sqrt(max(value, 0.0))
-    return Evidence(
-        check=check,
-        kind="confidence",
-        measured=Measured(value, min(low, value), max(high, value)),
-        allowed=Allowed(0.0, tolerance),
-        level=level,
-        n=len(a),
-        detectable=detectable,
-        seed=seed,
-        message=f"relative error {root:.4g} (squared {value:.4g}) at t = {seen.t:.6g}",
-    )
-
-
-def _holds(values: Vector, level: float) -> bool:
-    return mean_estimate(values, level=level).contains(0.0)
-
-
-def _mutant(seen: _Level, piece: Evidence, tolerance: float, level: float, seed: int) -> Mutant:
-    """The same answers moved along the true score, so that the squared error grows past the limit."""
-    size = math.sqrt(tolerance + 2 * (piece.detectable or 0.0))
-    delta = size if seen.along.mean() >= 0 else -size
-    moved = replace(seen, errors=seen.errors + 2 * delta * seen.along + delta**2 * seen.norms)
-    worse = _ratio(piece.check, moved, tolerance, level, seed)
-    return Mutant(
-        name=f"score {'+' if delta > 0 else '-'} {abs(delta):.3g} of itself",
-        outcome=worse.outcome,
-        check=piece.check,
-        underpowered=not math.isfinite(piece.detectable or math.inf),
-        message=worse.message,
-    )
+    return Seen(t, (off**2).sum(1), (truth**2).sum(1), (off * truth).sum(1))
 
 
 def _decided(evidence: Sequence[Evidence], outcome: Outcome) -> list[Evidence]:

@@ -8,12 +8,16 @@ from typing import Any
 import torch
 
 from ..theory.protocols import Vector
+from ._user_code import UserCodeError
 
 
 def call(f: Callable[[Any, Any], Any], x: Vector, t: float, dtype: str, device: str | None) -> Any:
     """``f(x, t)`` with ``t`` of shape ``(n,)``, in eval mode and without gradients.
 
     The device is the one that is named, else that of the module's first parameter, else the CPU.
+
+    Raises:
+        UserCodeError: the module failed and holds numbers of another dtype; the message says so.
     """
     module = f if isinstance(f, torch.nn.Module) else None
     first = next(module.parameters(), None) if module is not None else None
@@ -27,6 +31,15 @@ def call(f: Callable[[Any, Any], Any], x: Vector, t: float, dtype: str, device: 
             module.eval()
         with torch.no_grad():
             answer = f(points, times)
+    except RuntimeError as error:
+        own = first.dtype if first is not None else kind
+        if own == kind:
+            raise
+        text = str(error).strip().splitlines()[0][:160]
+        name = str(own).removeprefix("torch.")
+        raise UserCodeError(
+            f"score raised RuntimeError: {text}; its parameters are {name}: pass dtype={name!r}"
+        ) from error
     finally:
         for part, mode in modes:
             part.training = mode
