@@ -26,7 +26,7 @@ def digit_images() -> Vector:
     with kept_random_state():  # importing it moves the global state of random
         from sklearn.datasets import load_digits
 
-        raw = load_digits().data.astype(np.float64)
+        raw = np.asarray(load_digits(return_X_y=True)[0], dtype=np.float64)
     images = 0.5 * (raw - raw.mean()) / raw.std()
     images.setflags(write=False)
     return images
@@ -88,7 +88,7 @@ def photo_mixture(components: int = 6, rank: int = 24) -> GaussianMixture:
     with kept_random_state():
         from sklearn.cluster import KMeans
 
-        labels = KMeans(components, n_init=1, random_state=0).fit_predict(patches)
+        labels = KMeans(components, n_init="auto", random_state=0).fit_predict(patches)
     weights, means, factors, noise = [], [], [], []
     for k in range(components):
         own = patches[labels == k]
