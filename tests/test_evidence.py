@@ -11,6 +11,7 @@ from scoreproof.validation.evidence import (
     KINDS,
     Allowed,
     Evidence,
+    Kind,
     Measured,
     Outcome,
     interval,
@@ -23,7 +24,7 @@ NAN = math.nan
 MEASURING = [k for k in KINDS if k != "test"]
 
 
-def _piece(low, high, allowed, *, value=None, kind="exact"):
+def _piece(low, high, allowed, *, value=None, kind: Kind = "exact"):
     middle = (0.5 * (low + high) if math.isfinite(low + high) else low) if value is None else value
     return Evidence(
         check="c", kind=kind, measured=Measured(middle, low, high), allowed=Allowed(*allowed)

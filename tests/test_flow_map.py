@@ -81,7 +81,7 @@ def test_both_tails_keep_their_digits():
     want = integrate_flow(problem, x, 20.0, 0.05)
     assert np.abs(got - want).max() <= 1e-9 * 800
     # out there each side is carried as the widest Gaussian of that side is
-    assert (np.diff(np.sort(got[:, 0])) > 1).all()
+    assert np.sort(got[:, 0])[1:].min() - got.min() > 1
 
 
 def test_draws_are_carried_to_draws():

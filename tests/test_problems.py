@@ -344,13 +344,13 @@ LAW = Gaussian([1.0, 0.0], [1.0, 2.0])
     ("make", "words"),
     [
         (lambda: Problem("p", "law", VP(), t_min=0.1), ["law: got str"]),
-        (lambda: Problem("p", LAW, "vp", t_min=0.1), ["sde: got str", "LinearSDE"]),
+        (lambda: Problem("p", LAW, "vp", t_min=0.1), ["sde: got str", "LinearSDE"]),  # pyright: ignore
         (lambda: Problem("p", LAW, VP(), t_min=0.0), ["t_min, t_max: got 0, 1", "0 < t_min"]),
         (lambda: Problem("p", LAW, VP(), t_min=0.6, t_max=0.5), ["got 0.6, 0.5"]),
         (lambda: Problem("p", LAW, VP(), t_min=0.5, t_max=0.5), ["got 0.5, 0.5"]),
         (lambda: Problem("p", LAW, VP(), t_min=0.5, t_max=2.0), ["got 0.5, 2", "<= 1"]),
         (lambda: Problem("p", LAW, VP(), t_min=float("nan")), ["got nan, 1"]),
-        (lambda: Problem("p", LAW, VP(), t_min="soon"), ["t_min: got", "soon"]),
+        (lambda: Problem("p", LAW, VP(), t_min="soon"), ["t_min: got", "soon"]),  # pyright: ignore
         (lambda: Problem("p", LAW, VP(), t_min=0.1, shape=(3,)), ["shape: got (3,)", "2 numbers"]),
         (lambda: Problem("p", LAW, VP(), t_min=0.1, shape=(-1, -2)), ["shape: got (-1, -2)"]),
         (lambda: Problem("p", LAW, VP(), t_min=0.1, start="noise"), ["start: got 'noise'"]),  # pyright: ignore

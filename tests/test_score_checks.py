@@ -42,6 +42,7 @@ def test_the_exact_score_is_supported(name, torch_module):
         assert piece.level == pytest.approx(1e-6 / 10, rel=1e-12)
         assert piece.n == 3000
         assert piece.seed == 0
+        assert piece.detectable is not None
         assert 0 < piece.detectable < math.inf
     assert len(verdict.mutants) == 5
     assert all(m.outcome is Outcome.REFUTED for m in verdict.mutants)
@@ -89,6 +90,7 @@ def test_the_size_of_a_known_error_is_measured():
     assert verdict.outcome is Outcome.SUPPORTED
     for piece in verdict.evidence:
         # (0.1)^2 at every draw: the ratio has no spread at all
+        assert piece.measured is not None
         assert piece.measured.value == pytest.approx(0.01, rel=1e-10)
         assert piece.measured.low <= 0.01 * (1 + 1e-10)
         assert piece.measured.high >= 0.01 * (1 - 1e-10)
@@ -105,6 +107,7 @@ def test_the_interval_covers_the_ratio():
         norms = (z**2).sum(axis=1)  # E = 3
         errors = (0.3 * z[:, 0] + 0.2 * rng.standard_normal(n)) ** 2  # E = 0.13
         piece = ratio("t", Seen(0.5, errors, norms, 0 * norms), 0.05, level, 0)
+        assert piece.measured is not None
         missed += not piece.measured.low <= 0.13 / 3 <= piece.measured.high
         wrong += piece.measured.low <= 0.5 <= piece.measured.high
     assert wrong == 0  # it says something
@@ -123,6 +126,7 @@ def test_detectable_errors_are_detected():
 
     # E a / E b = size / 2
     piece = ratio("t", look(2 * tolerance), tolerance, level, 0)
+    assert piece.detectable is not None
     beyond = 2 * (tolerance + 2 * piece.detectable)
     outcomes = [ratio("t", look(beyond), tolerance, level, 0).outcome for _ in range(30)]
     # the spread grows with the size of the defect, which 2 x detectable pays for
