@@ -21,9 +21,9 @@ from ..sample_checks import check_samples
 from .digits import SUBJECT, diffused_digits
 from .tools import named
 
-ANCESTRAL, FLOW = 50, 20  #: steps; the flow solver is second order, with two evaluations a step
+ANCESTRAL, FLOW = 60, 20  #: steps; the flow solver is second order, with two evaluations a step
 PARTS = 5
-DRAWS, FEW = 4500, 1000
+DRAWS, FEW = 5000, 1000
 T_MIN = 1e-4
 TOLERANCE = 0.5
 
