@@ -24,6 +24,7 @@ DEFAULT_PROBLEMS = ("mixture-1d", "gaussian-2d", "mixture-8d")
 #: Beyond this the tolerance of an effect leaves nothing that could be refuted.
 CAP = 0.5
 _MOST = 1_000_000  #: draws for one law by default
+_NUMBERS = 100_000_000  #: numbers drawn beyond what an exact sampler needs: memory in thousands of dimensions
 _NEEDS_LAW = "needs the exact law of the sampler's output; the law was judged on samples"
 
 
@@ -196,7 +197,8 @@ class _Run:
             needed = samples_needed(target, tolerance=tolerance, false_alarm=self.level)
         except ValueError:  # a law without an exact map to normals: check_samples says so
             return None
-        return min(4 * needed, _MOST)
+        roomy = max(needed, _NUMBERS // int(target.dim))
+        return min(4 * needed, roomy, _MOST)
 
 
 def _counts(steps: Sequence[int]) -> tuple[int, ...]:
