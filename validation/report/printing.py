@@ -177,7 +177,9 @@ def finding(evidence: Evidence) -> str:
     shown = number(m.value)
     if math.isinf(a.low) and math.isinf(a.high):
         return shown
-    above = a.high - m.high < m.low - a.low
+    # A size cannot fall below zero: an allowed [0, tolerance] has one end that can be missed.
+    size = a.low == 0 <= m.low
+    above = size or a.high - m.high < m.low - a.low
     if evidence.outcome is Outcome.REFUTED:
         return f"{shown} {'>' if above else '<'} {number(a.high if above else a.low)}"
     if evidence.outcome is Outcome.UNDECIDED:
