@@ -236,8 +236,10 @@ def test_huge_allocation_is_an_error() -> None:
 
 def test_finding_that_raises_is_an_error() -> None:
     report = run_claims(claim("own", finding=lambda evidence: evidence["absent"].message))
-    assert report.verdicts[0].outcome is Outcome.ERROR
-    assert report.verdicts[0].evidence[0].message == "KeyError: 'absent'"
+    verdict = report.verdicts[0]
+    assert verdict.outcome is Outcome.ERROR
+    assert verdict.evidence[0].outcome is Outcome.SUPPORTED, "what was measured is kept"
+    assert verdict.evidence[-1].message == "KeyError: 'absent'"
 
 
 def test_arrays_in_pictures_become_lists() -> None:

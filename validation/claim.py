@@ -7,6 +7,7 @@ same check with a wrong formula; it must come out REFUTED in the same run, or th
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -150,8 +151,7 @@ def _run(check: Check, name: str, ctx: Context) -> Evidence:
     try:
         evidence = check(ctx)
     except Exception as error:
-        message = f"{type(error).__name__}: {error}".splitlines()[0][:300]
-        return Evidence.error(name, message, seconds=time.perf_counter() - start)
+        return Evidence.error(name, _said(error), seconds=time.perf_counter() - start)
     seconds = time.perf_counter() - start
     if not isinstance(evidence, Evidence):
         return Evidence.error(
@@ -174,7 +174,7 @@ def decide(
     Args:
         claim: what to decide.
         level: false-alarm rate for the whole claim, split evenly over its pieces.
-        seed: entropy; check k of claim c draws from ``SeedSequence([seed, crc(c), k])``.
+        seed: entropy; piece k of the correction of depth j draws from ``SeedSequence([seed, crc(id), j, k])``.
         profile: sets the default budget.
         budget: draws a check; None takes the profile's.
         deadline: ``time.monotonic()`` value after which checks should give up.
@@ -182,53 +182,37 @@ def decide(
     Raises:
         ValueError: unknown profile.
     """
-    import zlib
-
     if profile not in BUDGETS:
         raise ValueError(
             f"profile: got {profile!r}, wanted one of {', '.join(BUDGETS)}; correct it"
         )
-    share = level / claim.pieces
     draws = BUDGETS[profile] if budget is None else budget
+    common = Context(
+        np.random.default_rng(0), level / claim.pieces, draws, deadline, seed, profile
+    )
+    return _decide(claim, common, depth=0)
+
+
+def _decide(claim: Claim, common: Context, *, depth: int) -> Verdict:
     counter = 0
 
     def context() -> Context:
         nonlocal counter
         counter += 1
         # crc32, unlike hash(), is the same in every process.
-        sequence = np.random.SeedSequence([seed, zlib.crc32(claim.id.encode()), counter])
-        return Context(np.random.default_rng(sequence), share, draws, deadline, seed, profile)
+        entropy = [common.seed, zlib.crc32(claim.id.encode()), depth, counter]
+        return replace(common, rng=np.random.default_rng(np.random.SeedSequence(entropy)))
 
     evidence = {name: _run(check, name, context()) for name, check in claim.checks.items()}
-    mutants = []
-    for name, wrong in claim.mutants.items():
-        for k, check in enumerate(wrong):
-            piece = _run(check, name, context())
-            label = getattr(check, "__name__", "mutant")
-            mutants.append(
-                Mutant(
-                    name=f"{label}" if label not in ("<lambda>", "mutant") else f"{name}-{k + 1}",
-                    outcome=piece.outcome,
-                    check=name,
-                    message=piece.message,
-                )
-            )
-    correction = None
-    if claim.correction is not None:
-        part = level * claim.correction.pieces / claim.pieces
-        correction = decide(
-            claim.correction,
-            level=part,
-            seed=seed,
-            profile=profile,
-            budget=budget,
-            deadline=deadline,
-        )
+    mutants = [
+        _mutant(check, name, k, context())
+        for name, wrong in claim.mutants.items()
+        for k, check in enumerate(wrong)
+    ]
+    correction = claim.correction and _decide(claim.correction, common, depth=depth + 1)
+    finding, no_finding = _finding(claim, evidence)
+    figure, no_figure = _figure(claim, context())
     parts = claim.parts
-    finding = ""
-    usable = all(e.outcome is not Outcome.ERROR for e in evidence.values())
-    if parts.finding is not None and usable:
-        finding = parts.finding(evidence)
     return Verdict(
         claim=claim.id,
         statement=claim.statement,
@@ -236,10 +220,48 @@ def decide(
         source=claim.source,
         assumptions=claim.assumptions,
         subject=dict(parts.subject or {}),
-        evidence=tuple(evidence.values()),
+        evidence=(*evidence.values(), *no_finding, *no_figure),
         mutants=tuple(mutants),
         correction=correction,
         finding=finding,
         samples_used=sum(e.n for e in evidence.values() if e.kind in ("confidence", "test")),
-        figure=parts.figure(context()) if parts.figure else None,
+        figure=figure,
     )
+
+
+def _mutant(check: Check, name: str, k: int, ctx: Context) -> Mutant:
+    piece = _run(check, name, ctx)
+    label = getattr(check, "__name__", "mutant")
+    return Mutant(
+        name=label if label not in ("<lambda>", "mutant", "check") else f"{name}-{k + 1}",
+        outcome=piece.outcome,
+        check=name,
+        # A mutant that ran out of time was not missed by the check: it was not looked at long enough.
+        underpowered=piece.outcome is Outcome.UNDECIDED and ctx.out_of_time,
+        message=piece.message,
+    )
+
+
+def _finding(claim: Claim, evidence: Mapping[str, Evidence]) -> tuple[str, list[Evidence]]:
+    """The claim's own sentence; one that cannot be built is an error beside the evidence."""
+    build = claim.parts.finding
+    if build is None or any(e.outcome is Outcome.ERROR for e in evidence.values()):
+        return "", []
+    try:
+        return build(evidence), []
+    except Exception as error:
+        return "", [Evidence.error("finding", _said(error))]
+
+
+def _figure(claim: Claim, ctx: Context) -> tuple[Mapping[str, Any] | None, list[Evidence]]:
+    """The claim's picture; one that cannot be built is an error beside the evidence."""
+    if claim.parts.figure is None:
+        return None, []
+    try:
+        return claim.parts.figure(ctx), []
+    except Exception as error:
+        return None, [Evidence.error("figure", _said(error))]
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0][:300]
