@@ -27,6 +27,9 @@ CONCENTRATIONS = (10.0, 100.0, 1e3, 1e4, 1e5)
 #: correlations that are tried
 CORRELATIONS = (-0.9, -0.5, -0.2, -0.08, -0.03, -0.01, 0.01, 0.03, 0.08, 0.2, 0.5, 0.9)
 
+#: factors by which rare events are tried to come too often
+RATES = (1.1, 2.0, 10.0, 1e2, 1e4, 1e6, 1e8, 1e10)
+
 
 def log_mean(logs: Any) -> float:
     """``log mean exp`` of all entries: the average of e-processes is an e-process."""
@@ -165,3 +168,34 @@ def coins(heads: Vector, n: int) -> float:
     half = np.asarray(CONCENTRATIONS)[:, None] / 2
     logs = special.betaln(half + heads, half + n - heads) - special.betaln(half, half)
     return log_mean(logs + n * math.log(2))
+
+
+def rare(count: float, expected: float) -> float:
+    """Events whose compensator is at most ``expected``; averaged over factors ``r > 1`` of their rate.
+
+    ``log E = N log r - (r - 1) Lambda``: given the past, an event of probability ``p <= lambda`` has
+    ``E r^event <= 1 + (r - 1) lambda <= exp((r - 1) lambda)``.
+
+    Args:
+        count: ``N``, events so far.
+        expected: ``Lambda``, sum of bounds on their conditional probabilities.
+    """
+    r = np.asarray(RATES)
+    return log_mean(count * np.log(r) - (r - 1) * expected)
+
+
+def rare_ceiling(expected: float, level: float) -> int:
+    """Smallest ``m`` with ``m log(m / Lambda) - m + Lambda >= log(1 / level)``: ``P(N >= m) <= level`` (Chernoff)."""
+    if expected <= 0:
+        return 1
+    low, high = expected, max(1.0, 2 * expected)
+
+    def enough(m: float) -> bool:
+        return m * math.log(m / expected) - m + expected >= -math.log(level)
+
+    while not enough(high):
+        low, high = high, 2 * high
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return math.ceil(high)

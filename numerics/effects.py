@@ -171,9 +171,11 @@ class EffectSums:
         if not self.dim:
             return out
         assert self._firsts and self._squares  # an empty run has no effects to speak of
-        out.append(self._cdf("cdf", self._grid, level, each))
+        assert self._grid is not None
+        out.append(_distribution("cdf", self._grid, self.n, level, each, self.error))
         if self.dim > 1:
-            out.append(self._cdf("radius", self._radius[None], level, each))
+            radius = self._radius[None]
+            out.append(_distribution("radius", radius, self.n, level, each, self.error))
         seen = _seen(self.n, each, tolerance)
         slack = self.error * 2 * CLIP
         bounds = (-CLIP, CLIP)
@@ -232,18 +234,27 @@ class EffectSums:
         found = _largest("cumulated", at, size - noise, high, self.error, seen)
         return replace(found, worst=k)
 
-    def _cdf(self, name: str, grid: Vector | None, level: float, each: float) -> Effect:
-        assert grid is not None
-        at = np.cumsum(grid, axis=1)[:, :-1] / self.n - np.arange(1, _GRID) / _GRID
-        where = np.abs(at).argmax(axis=1)
-        signed = at[np.arange(len(at)), where]
-        size = np.abs(signed)
-        low = size - ci.dkw_radius(self.n, each)
-        # Between two grid points a distribution function strays by at most one cell.
-        high = np.minimum(size + 1 / _GRID + ci.dkw_radius(self.n, level), 1.0)
-        seen = ci.dkw_radius(self.n, each) + 1 / _GRID
-        seen += math.sqrt(math.log(1 / _POWER) / (2 * self.n))
-        return _largest(name, signed, low, high, self.error, seen)
+
+def radius_effect(square: Vector, sums: EffectSums, level: float) -> Effect:
+    """The family ``radius`` for other squared lengths ``(n,)``, with dimension and members of ``sums``."""
+    grid = _histogram(special.chdtr(sums.dim, square)[:, None])
+    each = level / sums.members
+    return _distribution("radius", grid, len(square), level, each, sums.error)
+
+
+def _distribution(
+    name: str, grid: Vector, n: int, level: float, each: float, slack: float
+) -> Effect:
+    """Sup-distances of distribution functions from counts ``(m, cells)`` of ``n`` probabilities."""
+    at = np.cumsum(grid, axis=1)[:, :-1] / n - np.arange(1, _GRID) / _GRID
+    where = np.abs(at).argmax(axis=1)
+    signed = at[np.arange(len(at)), where]
+    size = np.abs(signed)
+    low = size - ci.dkw_radius(n, each)
+    # Between two grid points a distribution function strays by at most one cell.
+    high = np.minimum(size + 1 / _GRID + ci.dkw_radius(n, level), 1.0)
+    seen = ci.dkw_radius(n, each) + 1 / _GRID + math.sqrt(math.log(1 / _POWER) / (2 * n))
+    return _largest(name, signed, low, high, slack, seen)
 
 
 def count_members(labels: int, dim: int) -> int:

@@ -50,6 +50,9 @@ class RefutingMachine:
         self.weights, self.dim, self.error = weights, dim, error
         self.n = 0
         self.families: dict[str, float] = {}  #: log E of every family at the last look
+        self.others: dict[
+            str, float
+        ] = {}  #: log E of e-processes kept elsewhere, on the same draws
         self.log_e = 0.0  #: log of the average at the last look
         self.peak = 0.0  #: its supremum over looks
         self.leading = ""  #: the family that was largest at the supremum
@@ -165,6 +168,7 @@ class RefutingMachine:
             out["learned mean"] = ep.means(np.array([learned.along_mean]), learned.n)[0]
             if self._scatter is not None:
                 out["learned scale"] = ep.scales(learned.squares, learned.n)[0]
+        out |= self.others
         self.families = out
         self.log_e = ep.log_mean(list(out.values())) - n * math.log1p(self.error)
         if self.log_e > self.peak:

@@ -324,3 +324,49 @@ def test_bad_arguments(named) -> None:
         check_samples(_from(LINE), "normal")
     with pytest.raises(ValueError, match="draw"):
         check_samples(3, LINE)
+
+
+@pytest.mark.statistical
+def test_exact_draws_far_from_the_origin_may_tie() -> None:
+    far = Gaussian([2.0**20], [[1.0]])
+    for seed in range(3):
+        verdict = check_samples(_from(far), far, seed=seed)
+        assert verdict.require().exact_refuted is False
+        assert all(e.log10_e is None or np.isfinite(e.log10_e) for e in verdict.evidence)
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("law", [LINE, PLANE], ids=["1d", "2d"])
+def test_every_family_has_a_mutant_that_its_own_family_sees(law) -> None:
+    verdict = check_samples(_from(law), law)
+    confident = {e.check for e in verdict.evidence if e.kind == "confidence"}
+    assert {m.check for m in verdict.mutants} == confident
+    for e in verdict.evidence:
+        assert e.seed == 0
+        assert e.n > 0
+        assert 0 < e.level <= 1e-6
+    levels = {e.level for e in verdict.evidence if e.kind == "confidence"}
+    assert sum(levels) <= 1e-6
+
+
+@pytest.mark.statistical
+def test_mutants_of_refuted_draws_are_judged_too(monkeypatch) -> None:
+    from scoreproof.validation import _sample_mutants as mutants
+
+    wrong = check_samples(_white(_shifted), TEN)
+    assert wrong.outcome is Outcome.REFUTED
+    assert {m.outcome for m in wrong.mutants} == {Outcome.REFUTED}
+    # A family that is blind to its own defect makes the check broken, whatever else refutes the draws.
+    monkeypatch.setattr(mutants, "_paired", lambda z, size: z)
+    blind = check_samples(_white(_shifted), TEN)
+    assert blind.outcome is Outcome.ERROR
+    assert blind.broken
+
+
+def test_clipped_coordinates_are_heaps() -> None:
+    verdict = check_samples(
+        lambda n, *, rng: draw(PLANE, n, rng=rng).clip(-3.5, 3.5), PLANE, exact=True, budget=20_000
+    )
+    assert verdict.outcome is Outcome.REFUTED
+    assert verdict.diagnosis is not None
+    assert "extreme value" in verdict.diagnosis.text

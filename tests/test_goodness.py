@@ -15,7 +15,7 @@ from scoreproof.numerics.gaussianise import gaussianiser
 from scoreproof.numerics.goodness import RefutingMachine
 from scoreproof.numerics.rosenblatt import ChainNormals, ring_normals
 from scoreproof.numerics.ties import TieCounter
-from scoreproof.theory import VP, GaussianMixture, PointMasses, marginal
+from scoreproof.theory import VP, Gaussian, GaussianMixture, PointMasses, marginal
 from scoreproof.theory.densities_1d import Laplace, Logistic, StudentT, Uniform
 from scoreproof.theory.densities_2d import Banana, DoubleWell, Funnel, Ring
 
@@ -243,3 +243,60 @@ def test_ties() -> None:
     assert heap is not None
     assert heap[1] == 1.5
     assert heap[2] > 20
+
+
+def test_ties_of_exact_draws_follow_from_the_spacing_of_floating_point_numbers() -> None:
+    rng = np.random.default_rng(4)
+    # Far from the origin a float64 is coarse: about n^2/2 * 0.28 * 2^-32 = 0.8 pairs of these are equal.
+    far = Gaussian([2.0**20], [[1.0]])
+    repeated, bounds = [], []
+    for _ in range(16):
+        counter = TieCounter(1, far.log_prob)
+        for _ in range(4):
+            counter.update(2.0**20 + rng.standard_normal((40_000, 1)))
+        assert counter.log_e()["repeats"] < np.log(1e6)
+        repeated.append(counter.rows)
+        bounds.append(counter.expected)
+    # Cells are counted doubly; the mean of 16 Poisson counts of mean 0.6 has a deviation of 0.2.
+    assert np.mean(bounds) == pytest.approx(1.26, rel=0.1)
+    assert np.mean(repeated) < np.mean(bounds)
+    rounded = TieCounter(1, far.log_prob)
+    rounded.update(np.round(rng.standard_normal((20_000, 1)) + 2.0**20, 6))
+    assert rounded.log_e()["repeats"] > np.log(1e12)
+
+
+def test_one_copied_row_refutes_in_two_dimensions_and_collisions_are_paid_for() -> None:
+    law = Gaussian([3.0, -1.0], [[2.0, 0.3], [0.3, 0.1]])
+    x = law.transport(np.zeros(20_000), np.random.default_rng(5).standard_normal((20_000, 2)))
+    counter = TieCounter(2, law.log_prob)
+    counter.update(x)
+    # Every pair of rows costs a collision of fingerprints, 2^-64, and next to nothing besides.
+    assert counter.expected == pytest.approx(20_000 * 19_999 / 2 * 2.0**-64, rel=1e-3)
+    assert counter.log_e()["repeats"] < 0.1
+    counter.update(x[:1])
+    assert counter.log_e()["repeats"] > np.log(1e8)
+
+
+def test_many_hits_of_an_extreme_value_are_no_accident() -> None:
+    rng = np.random.default_rng(6)
+    law = Gaussian([0.0, 0.0], [[1.0, 0.2], [0.2, 1.0]])
+    for single in (False, True):
+        counter = TieCounter(2, law.log_prob, single=single)
+        x = rng.standard_normal((60_000, 2))
+        counter.update(x.astype(np.float32).astype(float) if single else x)
+        assert counter.log_e()["heaps"] < np.log(10.0)
+        clipped = TieCounter(2, law.log_prob, single=single)
+        clipped.update(np.minimum(x, 2.0 + 0.5 * np.arange(2)))
+        assert clipped.log_e()["heaps"] > np.log(1e12)
+
+
+def test_rare_events_have_an_e_process_and_a_ceiling() -> None:
+    rng = np.random.default_rng(7)
+    for rate in (1e-3, 0.3, 20.0):
+        counts = rng.poisson(rate, size=20_000)
+        # E <= 1 under the null; Markov's inequality for the mean of many of them is far from tight.
+        assert np.mean([np.exp(ep.rare(int(c), rate)) for c in counts[:2000]]) < 1.5
+        ceiling = ep.rare_ceiling(rate, 1e-3)
+        # 20,000 draws exceed a level of 1e-3 twenty times on average, sixty times with probability below 1e-11.
+        assert (counts >= ceiling).sum() < 60
+    assert ep.rare(2, 1e-6) > np.log(1e9)

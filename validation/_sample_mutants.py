@@ -1,111 +1,185 @@
 """Mutants of the check of samples: draws already obtained, corrupted by more than the check may overlook.
 
-A direction is shifted or stretched, a label loses or gains weight, rows are repeated, each by the tolerance and twice
-the smallest excess that is seen; the corrupted numbers go through the same statistics. Nothing is drawn
-again and user code is not called.
+For every family of effects the draws are corrupted by the tolerance and twice the smallest excess that is seen, and
+go through the same statistics; the mutant is refuted only if its own family sees it. Draws that are refuted already
+would hide that: then exact draws of labels and normals are corrupted in their place. Nothing is drawn from
+user code again.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
 
 from ..numerics import e_processes as ep
-from ..numerics.effects import CLIP, Effect, EffectSums, View
+from ..numerics.effects import CLIP, Effect, EffectSums, View, radius_effect
 from ..numerics.ties import TieCounter
 from ..theory.protocols import Vector
+from ._sample_run import excess_share
 from .evidence import Outcome
 from .verdict import Mutant
 
 _POWER = -float(special.ndtri(1e-4))
-_LARGEST = {"mean": CLIP - 1, "variance": 8.0}  #: clipping hides what is larger
+#: clipping hides what is larger; half of all draws lie on either side of a median
+_LARGEST = {
+    "mean": CLIP - 1,
+    "variance": 8.0,
+    "cdf": 0.5,
+    "radius": 0.5,
+    "beyond": 1.0,
+    "neighbours": 0.5,
+}
+_NAMES = {
+    "mean": "shifted",
+    "variance": "stretched",
+    "cdf": "median-moved",
+    "radius": "radius-shrunk",
+    "beyond": "outliers",
+    "neighbours": "paired",
+    "weights": "reweighted",
+    "cumulated": "first-component-heavier",
+}
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What mutants corrupt.
+
+    Attributes:
+        sums: running sums of the draws; their counts ``(K,)``.
+        column: first normal of each draw, ``(n,)``; empty for laws of atoms.
+        squares: ``|z|^2`` of each draw, ``(n,)``; empty in less than two dimensions.
+    """
+
+    sums: EffectSums
+    column: Vector
+    squares: Vector
+
+    def exact(self, rng: np.random.Generator) -> Stream:
+        """As many exact labels, normals and squared lengths, for draws that are refuted already."""
+        sums, n = self.sums, self.sums.n
+        part = EffectSums(sums.weights, sums.dim, error=sums.error, members=sums.members)
+        part.n, part.counts = n, rng.multinomial(n, sums.weights).astype(float)
+        column = rng.standard_normal(len(self.column))
+        return Stream(part, column, rng.chisquare(max(sums.dim, 1), size=len(self.squares)))
 
 
 def bounded_mutants(
-    sums: EffectSums,
-    column: Vector,
-    effects: list[Effect],
-    *,
-    level: float,
-    tolerance: float,
-    refuted: bool,
+    stream: Stream, effects: list[Effect], *, level: float, tolerance: float
 ) -> list[Mutant]:
-    """Mean, scale and weight corrupted, judged by the supporting machine.
+    """Every family corrupted, judged by the supporting machine.
 
     Args:
-        sums: running sums of the draws.
-        column: first normal of each draw, ``(n,)``; empty for laws of atoms.
+        stream: draws, or exact ones in their place.
         effects: families as measured on the draws.
         level: level of the look.
         tolerance: allowed size of effects.
-        refuted: whether the draws were refuted already; corrupting one direction leaves the others as they are.
     """
-    seen = {e.name: e.detectable for e in effects}
     out = []
-
-    def judge(name: str, size: float, largest: float, wrong: Callable[[], EffectSums]) -> None:
+    for e in effects:
+        size, largest = tolerance + 2 * e.detectable, _LARGEST.get(e.name, 0.0)
+        if e.name in ("weights", "cumulated"):
+            weights = stream.sums.weights
+            largest = _room(weights) if e.name == "weights" else 1.0 - float(weights[0])
         if size > largest:
-            out.append(_weak(name, size, largest))
-            return
-        high = any(e.low > tolerance for e in wrong().effects(level, tolerance))
-        outcome = Outcome.REFUTED if high or refuted else Outcome.SUPPORTED
-        out.append(
-            Mutant(name=name, outcome=outcome, check="effects", message=f"corrupted by {size:.3g}")
-        )
-
-    def one(z: Vector) -> EffectSums:
-        part = EffectSums(np.ones(1), 1, error=sums.error, members=sums.members)
-        part.update(View(np.zeros(len(z), dtype=np.int64), z[:, None], z[:, None]))
-        return part
-
-    if "mean" in seen:
-        size = tolerance + 2 * seen["mean"]
-        sign = 1.0 if column.mean() >= 0 else -1.0
-        judge("shifted", size, _LARGEST["mean"], lambda: one(column + sign * size))
-        stretch = tolerance + 2 * seen["variance"]
-        now = float(np.mean(column**2))
-        factor = math.sqrt((1 + stretch) / min(now, 1.0)) if now > 0 else 1.0
-        judge("stretched", stretch, _LARGEST["variance"], lambda: one(column * factor))
-    if "weights" in seen:
-        size = tolerance + 2 * seen["weights"]
-        counts = _reweighted(sums.counts, sums.weights, size)
-
-        def moved() -> EffectSums:
-            part = EffectSums(sums.weights, 0, error=sums.error, members=sums.members)
-            part.n, part.counts = sums.n, counts
-            return part
-
-        judge("reweighted", size, _room(sums.weights), moved)
+            out.append(_weak(e.name, size, largest))
+            continue
+        found = _corrupted(stream, e.name, size, level, tolerance)
+        said = f"corrupted by {size:.3g}, seen as {found.value:.3g}, at least {found.low:.3g}"
+        outcome = Outcome.REFUTED if found.low > tolerance else Outcome.SUPPORTED
+        out.append(Mutant(name=_NAMES[e.name], outcome=outcome, check=e.name, message=said))
     return out
 
 
-def repeated_mutant(rows: Vector) -> Mutant:
-    """Each row twice: the counter of ties must find all of them."""
-    counter = TieCounter(rows.shape[1])
-    counter.update(np.repeat(rows, 2, axis=0))
-    found = counter.ties().rows
-    outcome = Outcome.REFUTED if found >= len(rows) else Outcome.SUPPORTED
+def _corrupted(stream: Stream, family: str, size: float, level: float, tolerance: float) -> Effect:
+    """The family as measured on corrupted draws."""
+    sums, z = stream.sums, stream.column
+    if family == "radius":
+        centre = float(special.chdtri(sums.dim, 0.5))
+        return radius_effect(_moved(stream.squares, centre, 0.5 * centre, size), sums, level)
+    if family in ("weights", "cumulated"):
+        part = EffectSums(sums.weights, 0, error=sums.error, members=sums.members)
+        shifted = _reweighted if family == "weights" else _first_heavier
+        part.n, part.counts = sums.n, shifted(sums.counts, sums.weights, size)
+    else:
+        wrong = {
+            "mean": lambda: z + math.copysign(size, float(np.clip(z, -CLIP, CLIP).mean())),
+            "variance": lambda: z * _stretch(z, size),
+            "cdf": lambda: _moved(z, 0.0, -0.5, size),
+            "beyond": lambda: np.where(np.arange(len(z)) < size * len(z), CLIP + 1.0, z),
+            "neighbours": lambda: _paired(z, size),
+        }[family]()
+        part = EffectSums(np.ones(1), 1, error=sums.error, members=sums.members)
+        part.update(View(np.zeros(len(z), dtype=np.int64), wrong[:, None], wrong[:, None]))
+    return next(e for e in part.effects(level, tolerance) if e.name == family)
+
+
+def _stretch(z: Vector, size: float) -> float:
+    """Factor that takes the mean square to at least ``1 + size``."""
+    now = float(np.mean(np.minimum(z**2, CLIP**2)))
+    return math.sqrt((1 + size) / min(now, 1.0)) if now > 0 else 1.0
+
+
+def _moved(y: Vector, centre: float, to: float, size: float) -> Vector:
+    """Draws above the median ``centre`` carried to ``to`` below it, until a share 1/2 + ``size`` lies below."""
+    above = np.flatnonzero(y > centre)
+    missing = math.ceil((0.5 + size) * len(y)) - (len(y) - len(above))
+    out = y.copy()
+    out[above[: max(missing, 0)]] = to
+    return out
+
+
+def _paired(z: Vector, size: float) -> Vector:
+    """Second draws of disjoint pairs given the sign of the first, until a share 1/2 + ``size`` of pairs agrees."""
+    out, pairs = z.copy(), len(z) // 2
+    first, second = out[: 2 * pairs : 2], out[1 : 2 * pairs : 2]
+    unlike = np.flatnonzero((first > 0) != (second > 0))
+    missing = math.ceil((0.5 + size) * pairs) - (pairs - len(unlike))
+    turned = unlike[: max(missing, 0)]
+    second[turned] = np.copysign(np.maximum(np.abs(second[turned]), 1e-9), first[turned])
+    return out
+
+
+def repeated_mutant(
+    rows: Vector, counter: TieCounter, *, level: float, tolerance: float
+) -> Mutant:
+    """Each row so often that the share of copies exceeds the tolerance.
+
+    Args:
+        rows: draws, ``(n, d)``.
+        counter: a fresh counter of ties.
+        level: level at which a share of copies is judged.
+        tolerance: allowed share.
+    """
+    times = int(2 / (1 - tolerance)) + 1
+    counter.update(np.repeat(rows, times, axis=0))
+    share = excess_share(counter, level)
     return Mutant(
-        name="repeated", outcome=outcome, check="repeats", message=f"{found} repeats found"
+        name="repeated",
+        outcome=Outcome.REFUTED if share > tolerance else Outcome.SUPPORTED,
+        check="repeats",
+        message=f"each of {len(rows)} draws {times} times: a share {share:.3g} repeats",
     )
 
 
 def exact_mutants(
-    sums: EffectSums, column: Vector, *, families: int, level: float, penalty: float
+    stream: Stream, ties: TieCounter | None, *, families: int, level: float, penalty: float
 ) -> list[Mutant]:
-    """Mean and weight corrupted by twice what the e-process sees; all other families count as zero.
+    """Mean, weight and repeats corrupted by twice what the e-process sees; all other families count as zero.
 
     Args:
-        sums: running sums of the draws.
-        column: first normal of each draw.
+        stream: the draws.
+        ties: a counter of rows that were repeated; None for laws of atoms.
         families: number of families in the average.
         level: level of the test.
         penalty: logarithm by which a numerical density divides the e-value.
     """
     needed = -math.log(level) + math.log(families) + penalty
+    sums, column = stream.sums, stream.column
     n, out = sums.n, []
 
     def add(name: str, size: float, largest: float, log_e: Callable[[], float]) -> None:
@@ -128,6 +202,9 @@ def exact_mutants(
         add(
             "reweighted", size, _room(sums.weights), lambda: float(ep.labels(counts, sums.weights))
         )
+    if ties is not None:
+        copies = ties.rows / max(ties.n, 1)
+        add("repeated", copies, 1.0, lambda: ties.log_e()["repeats"])
     return out
 
 
@@ -185,11 +262,19 @@ def _reweighted(counts: Vector, weights: Vector, size: float) -> Vector:
     return np.rint(np.asarray(out, dtype=np.float64))
 
 
-def _weak(name: str, size: float, largest: float) -> Mutant:
+def _first_heavier(counts: Vector, weights: Vector, size: float) -> Vector:
+    """Counts in which the first label has gained ``size`` at the cost of the others."""
+    n = counts.sum()
+    target = max(n * min(weights[0] + size, 1.0), counts[0])
+    rest = counts[1:] if counts[1:].sum() else weights[1:]
+    return np.rint(np.r_[target, (n - target) * rest / max(rest.sum(), 1e-300)])
+
+
+def _weak(family: str, size: float, largest: float) -> Mutant:
     return Mutant(
-        name=name,
+        name=_NAMES.get(family, family),
         outcome=Outcome.UNDECIDED,
-        check="effects",
+        check=family if family in _NAMES else "exact",
         underpowered=True,
         message=f"n too small: only defects of {size:.3g} are sure to be seen, and {largest:.3g} is the largest",
     )

@@ -8,16 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from ..numerics.e_processes import rare_ceiling
 from ..numerics.effects import Directions, Effect, EffectSums
 from ..numerics.gaussianise import Gaussianiser
 from ..numerics.goodness import RefutingMachine
-from ..numerics.rng import draw as draw_law
 from ..numerics.rng import substream
 from ..numerics.ties import TieCounter, Ties
 from ..theory.empirical import PointMasses
 from ..theory.protocols import Vector
 
-LOOKS = ((1 / 8, 0.1), (1 / 3, 0.1), (1.0, 0.8))  #: part of the draws, share of the level
+LOOKS = ((1 / 8, 0.1), (1 / 3, 0.1), (1.0, 0.79))  #: part of the draws, share of the level
+_REPEATS = 0.01  #: share of the level spent on repeated draws, over all looks
 _CELLS = 1 << 19  #: numbers handled at a time
 
 
@@ -44,8 +45,6 @@ class Run:
     effects: list[Effect] = field(default_factory=list)
     looked: int = 0  #: draws at the last look of the supporting machine
     level: float = 0.0  #: level of that look
-    repeats: Ties | None = None
-    expected: int = 0  #: rows that repeat among as many exact draws of the same precision
 
     def __post_init__(self) -> None:
         weights, d = self.shape.weights, self.shape.dim
@@ -55,8 +54,9 @@ class Run:
         self.refuting = RefutingMachine(weights, d, error=self.shape.error)
         # A law of atoms repeats its draws by right.
         atoms = isinstance(self.target, PointMasses)
-        self.ties = None if atoms else TieCounter(int(self.target.dim))
+        self.ties = None if atoms else self.counter()
         self.column: list[Vector] = []
+        self.squares: list[Vector] = []
         self.rows: Vector = np.zeros((0, 1))
 
     def go(self, batches: Batches) -> None:
@@ -68,21 +68,27 @@ class Run:
             looks[k] = looks.get(k, 0.0) + share
         for k, size in enumerate(batches.sizes):
             x, single = batches.make(k, size)
-            self.single = self.single or single
-            self._add(x)
-            if k in looks or k % 4 == 0:
-                self._count_ties()
+            self._add(x, single)
             if k in looks:
                 self.looked, self.level = self.n, looks[k] * self.false_alarm
                 self.effects = self.sums.effects(self.level, self.tolerance)
             if self._decided(looked=k in looks):
                 return
 
-    def _add(self, x: Vector) -> None:
+    def counter(self) -> TieCounter:
+        """A counter of ties that holds draws against the law at the precision of this stream."""
+        return TieCounter(
+            int(self.target.dim), getattr(self.target, "log_prob", None), single=self.single
+        )
+
+    def _add(self, x: Vector, single: bool) -> None:
         if not len(self.rows):
             self.rows = x
+        self.single = self.single or single
         if self.ties is not None:
+            self.ties.said_single = self.single
             self.ties.update(x)
+            self.refuting.others = self.ties.log_e()
         step = max(64, _CELLS // (self.shape.dim + self.directions.vectors.shape[1] + 1))
         for i in range(0, len(x), step):
             view = self.directions.view(self.shape(x[i : i + step], rng=self.rng))
@@ -90,43 +96,42 @@ class Run:
             self.refuting.add(view)
             if self.shape.dim:
                 self.column.append(view.z[:, 0].copy())
+            if self.shape.dim > 1:
+                self.squares.append(np.einsum("ij,ij->i", view.z, view.z))
         self.refuting.look()
         self.n += len(x)
 
-    def _count_ties(self) -> None:
-        if self.ties is None:
-            return
-        found = self.ties.ties()
-        if found.rows and (self.single or self.ties.single):
-            exact = draw_law(self.target, self.n, rng=substream(self.seed, "ties"))
-            reference = TieCounter(exact.shape[1])
-            reference.update(np.asarray(exact).astype(np.float32).astype(np.float64))
-            self.expected = reference.ties().rows
-        self.repeats = found
-
     @property
     def tied(self) -> bool:
-        """Whether draws repeat in a way that exact draws never do."""
-        found = self.repeats
-        if found is None:
-            return False
-        # One uniform of 53 bits a draw ties once in a million runs; twice never.
-        least = 2 if int(self.target.dim) == 1 else 1
-        coarse = self.single or (self.ties is not None and self.ties.single)
-        if coarse:
-            least = 10 * (self.expected + 10)
-        return found.rows >= least or found.heap is not None
+        """Whether ties alone refute exactness."""
+        families = self.refuting.families
+        logs = [v for name, v in families.items() if name in self.refuting.others]
+        return bool(logs) and max(logs) - np.log(len(families)) >= -np.log(self.false_alarm)
+
+    @property
+    def repeats_level(self) -> float:
+        """Level at which repeated draws are judged at one look."""
+        return self.false_alarm * _REPEATS / len(LOOKS)
 
     @property
     def repeated_share(self) -> float:
-        """Share of draws that repeat an earlier one, beyond what rounding explains."""
-        return max(self.repeats.rows - self.expected, 0) / self.n if self.repeats else 0.0
+        """Share of draws that repeat an earlier one, beyond what exact draws may."""
+        return 0.0 if self.ties is None else excess_share(self.ties, self.repeats_level)
+
+    def found(self) -> Ties | None:
+        """Which draws repeat."""
+        return None if self.ties is None else self.ties.ties()
 
     def _decided(self, *, looked: bool) -> bool:
         if self.exact:
-            return self.tied or self.refuting.refuted(self.false_alarm)
+            return self.refuting.refuted(self.false_alarm)
         if not looked:
             return False
         within = all(e.high <= self.tolerance for e in self.effects)
         beyond = any(e.low > self.tolerance for e in self.effects)
         return within or beyond or self.repeated_share > self.tolerance
+
+
+def excess_share(ties: TieCounter, level: float) -> float:
+    """Share of repeated draws beyond the number that exact ones reach with probability ``level``."""
+    return max(ties.rows - rare_ceiling(ties.expected, level), 0) / ties.n

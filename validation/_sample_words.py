@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..numerics.e_processes import rare_ceiling
 from ..numerics.effects import Effect
 from ..theory.mixtures import GaussianMixture
 from ._sample_mutants import exact_shift
@@ -53,34 +54,47 @@ def pieces(run: Run, *, wanted: int, seconds: float) -> tuple[Evidence, ...]:
                 message=_sentence(e, run, wanted),
             )
         )
-    if run.repeats is not None:
-        share_of = run.repeated_share
-        out.append(
-            Evidence(
-                check="repeats",
-                kind="exact",
-                measured=Measured(share_of, share_of, share_of),
-                allowed=top,
-                deciding=not run.exact,
-                n=run.n,
-                seconds=share,
-                message=_ties(run) or "no draw repeats an earlier one beyond rounding",
-            )
-        )
+    if run.ties is not None:
+        out.append(_repeats(run, top, share))
     out.append(_test(run, share))
     return tuple(out)
 
 
+def _repeats(run: Run, top: Allowed, seconds: float) -> Evidence:
+    """Repeated draws, less those that rounding explains: anything from none to the ceiling of exact draws."""
+    assert run.ties is not None
+    n, rows = run.n, run.ties.rows / run.n
+    low = run.repeated_share
+    # The share of copies fluctuates by the root of n, the ceiling is allowed for.
+    ceiling = rare_ceiling(run.ties.expected, run.repeats_level) / n
+    detectable = ceiling + math.sqrt(math.log(1e4) / (2 * n))
+    return Evidence(
+        check="repeats",
+        kind="confidence",
+        measured=Measured(rows, low, rows),
+        allowed=top,
+        deciding=not run.exact,
+        level=run.repeats_level,
+        n=n,
+        detectable=detectable,
+        seed=run.seed,
+        seconds=seconds,
+        message=_ties(run)
+        or f"{run.ties.rows} of {n} draws repeat an earlier one; up to {run.ties.expected:.2g} are expected of "
+        "exact draws of this precision",
+    )
+
+
 def _test(run: Run, seconds: float) -> Evidence:
-    peak = math.inf if run.tied else run.refuting.peak
+    peak = run.refuting.peak
     needed = -math.log(run.false_alarm)
     text = (
         f"log10 e reached {peak / math.log(10):.2f}, {needed / math.log(10):.1f} refutes exactness"
     )
-    if run.tied:
-        text = _ties(run)
-    elif run.refuting.leading:
+    if run.refuting.leading:
         text += f"; strongest: {run.refuting.leading}"
+    if run.tied:
+        text += f"; {_ties(run)}"
     detectable = None
     if run.shape.dim:
         families = len(run.refuting.families)
@@ -118,8 +132,8 @@ def _more(e: Effect, run: Run, wanted: int) -> str:
 
 
 def _ties(run: Run) -> str:
-    found = run.repeats
-    if found is None or not (run.tied or run.repeated_share > 0):
+    found = run.found() if run.tied or run.repeated_share > 0 else None
+    if found is None:
         return ""
     heaped = found.heap is not None and run.target.dim == 1 and 3 * found.heap[2] > found.rows
     if found.rows and found.first is not None and not heaped:

@@ -19,7 +19,7 @@ from ..numerics.gaussianise import Gaussianiser, gaussianiser
 from ..numerics.rng import substream
 from ..theory._checks import bad
 from ..theory.protocols import Vector
-from ._sample_mutants import bounded_mutants, exact_mutants, repeated_mutant
+from ._sample_mutants import Stream, bounded_mutants, exact_mutants, repeated_mutant
 from ._sample_run import LOOKS, Batches, Run
 from ._sample_words import NOT_CHECKED, diagnosis, pieces
 from ._user_code import UserCodeError, as_draws, call_user
@@ -184,30 +184,36 @@ def _verdict(run: Run, bare: Verdict, wanted: int, seconds: float) -> Verdict:
         bare,
         evidence=pieces(run, wanted=wanted, seconds=seconds),
         samples_used=run.n,
-        exact_refuted=run.tied or run.refuting.refuted(run.false_alarm),
+        exact_refuted=run.refuting.refuted(run.false_alarm),
     )
     verdict = replace(verdict, mutants=_mutants(run, verdict.decided))
     return replace(verdict, diagnosis=diagnosis(run, verdict, wanted=wanted))
 
 
 def _mutants(run: Run, decided: Outcome) -> tuple[Mutant, ...]:
-    column = np.concatenate(run.column) if run.column else np.zeros(0)
-    out: list[Mutant] = []
-    if run.ties is not None:
-        out.append(repeated_mutant(run.rows))
+    stream = Stream(run.sums, _joined(run.column), _joined(run.squares))
     if run.exact:
-        penalty = run.n * float(np.log1p(run.shape.error))
-        families = len(run.refuting.families)
-        out += exact_mutants(
-            run.sums, column, families=families, level=run.false_alarm, penalty=penalty
+        counter = None
+        if run.ties is not None:
+            counter = run.counter()
+            counter.update(np.repeat(run.rows, 2, axis=0))
+        return tuple(
+            exact_mutants(
+                stream,
+                counter,
+                families=len(run.refuting.families),
+                level=run.false_alarm,
+                penalty=run.n * float(np.log1p(run.shape.error)),
+            )
         )
-    else:
-        out += bounded_mutants(
-            run.sums,
-            column,
-            run.effects,
-            level=run.level,
-            tolerance=run.tolerance,
-            refuted=decided is Outcome.REFUTED,
-        )
+    if decided is Outcome.REFUTED:
+        stream = stream.exact(substream(run.seed, "mutants"))
+    out = bounded_mutants(stream, run.effects, level=run.level, tolerance=run.tolerance)
+    if run.ties is not None:
+        level = run.repeats_level
+        out.append(repeated_mutant(run.rows, run.counter(), level=level, tolerance=run.tolerance))
     return tuple(out)
+
+
+def _joined(parts: list[Vector]) -> Vector:
+    return np.concatenate(parts) if parts else np.zeros(0)
