@@ -224,7 +224,7 @@ def test_effects_of_exact_normals_are_certified_at_the_planned_size(dim: int) ->
     # the grid misses less than one cell of 1/2048
     assert effects["cdf"].value >= worst - 1 / 2048 - 1e-12
     square = (clipped**2).mean(axis=0)
-    assert effects["variance"].value == pytest.approx(np.abs(square - 1).max(), abs=1e-6)
+    assert effects["variance"].value == pytest.approx(np.abs(square - 1).max(), abs=1e-12)
 
 
 def test_ties() -> None:
@@ -271,7 +271,9 @@ def test_one_copied_row_refutes_in_two_dimensions_and_collisions_are_paid_for() 
     counter = TieCounter(2, law.log_prob)
     counter.update(x)
     # Every pair of rows costs a collision of fingerprints, 2^-64, and next to nothing besides.
-    assert counter.expected == pytest.approx(20_000 * 19_999 / 2 * 2.0**-64, rel=1e-3)
+    assert counter.expected == pytest.approx(
+        20_000 * 19_999 / 2 * 2.0**-64, rel=1e-3
+    )  # what else may tie is a thousand times rarer
     assert counter.log_e()["repeats"] < 0.1
     counter.update(x[:1])
     assert counter.log_e()["repeats"] > np.log(1e8)

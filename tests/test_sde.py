@@ -326,6 +326,7 @@ def test_cosine_is_the_ratio_of_cosines_before_the_cut_and_bounded_after():
     sde = VP.cosine()
     cut = CosineBeta(0.008, 999.0).cut
     assert 0.99 < cut < 1
+    # beta = pi tan(.)/(1 + s) has relative slope of about 999 there: 1e-9 in t is 1e-6 in beta.
     assert sde.beta(cut * (1 - 1e-9)) == pytest.approx(999, rel=1e-5)
     assert sde.beta(1.0) == 999 and sde.kernel(1.0).scale > 0
     u = [0.5 * math.pi * (t + 0.008) / 1.008 for t in (0.6, 0.0)]
