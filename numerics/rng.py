@@ -28,7 +28,12 @@ def substream(seed: int, *names: str | int) -> np.random.Generator:
     Args:
         seed: entropy of the run.
         names: path of the part, e.g. ``("esm", "digits", 3)``.
+
+    Raises:
+        ValueError: ``seed`` is no integer or negative.
     """
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise bad("seed", repr(seed), "an integer, zero or more", "pass e.g. 0")
     keys = [zlib.crc32(n.encode()) if isinstance(n, str) else int(n) for n in names]
     return np.random.default_rng(np.random.SeedSequence([int(seed), *keys]))
 
@@ -91,10 +96,19 @@ def normal_like(x: Array, *, rng: Any) -> Array:
 def torch_generator(
     rng: np.random.Generator, device: str | torch.device = "cpu"
 ) -> torch.Generator:
-    """A torch generator on ``device``, seeded by the next 63 bits of ``rng``."""
+    """A torch generator on ``device``, seeded by the next 63 bits of ``rng``.
+
+    Raises:
+        ValueError: torch has no such device here.
+    """
     import torch
 
-    generator = torch.Generator(device=device)
+    try:
+        generator = torch.Generator(device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise bad(
+            "device", repr(str(device)), "a device that torch has here", "pass 'cpu'"
+        ) from error
     generator.manual_seed(int(rng.integers(0, 2**63 - 1)))
     return generator
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from scoreproof.theory import Gaussian, GaussianMixture, PointMasses
+from scoreproof.theory.arrays import namespace
 
 MEANS = np.array([[2.0, -1.0, 0.5], [-1.5, 3.0, 0.0], [0.3, 0.4, -4.0]])
 WEIGHTS = np.array([0.15, 0.6, 0.25])
@@ -176,3 +177,9 @@ def test_mixtures_of_dtypes_and_devices_are_refused(law: str, u, z) -> None:
     with pytest.raises(ValueError, match=r"got .*, wanted .*;") as error:
         LAWS[law].transport(u, z)
     assert "\n" not in str(error.value)
+
+
+def test_what_is_no_array_is_named() -> None:
+    for given in (None, 0.5):
+        with pytest.raises(ValueError, match=f"x: got {type(given).__name__}, wanted an array"):
+            namespace(given)  # pyright: ignore[reportArgumentType]

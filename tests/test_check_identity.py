@@ -124,6 +124,24 @@ def test_failing_terms_are_an_error(terms, words) -> None:
     assert words in verdict.evidence[0].message
 
 
+@pytest.mark.parametrize("dim", [2, 8])
+@pytest.mark.parametrize("tolerance", [1e-9, 0.02, 1e3])
+def test_terms_that_vanish_everywhere_are_supported(dim: int, tolerance: float) -> None:
+    law = _law(dim)
+
+    def twice(x: np.ndarray) -> np.ndarray:
+        s = law.score(x)[:, 0]
+        return s * 3 - s - 2 * s  # zero up to rounding
+
+    for terms in (lambda x: np.zeros(len(x)), twice):
+        verdict = check_identity(terms, law, tolerance=tolerance, budget=4_000)
+        assert verdict.outcome is Outcome.SUPPORTED, verdict.explain()
+    constant = check_identity(
+        lambda x: np.full(len(x), 1.5 * tolerance), law, tolerance=tolerance, budget=4_000
+    )
+    assert constant.outcome is Outcome.REFUTED
+
+
 def test_wide_intervals_are_undecided_with_the_size_that_decides() -> None:
     law = _law(8)
     verdict = check_identity(
@@ -142,11 +160,14 @@ def test_wide_intervals_are_undecided_with_the_size_that_decides() -> None:
         {"budget": 5},
         {"backend": "jax"},
         {"dtype": "float16"},
+        {"seed": -1},
+        {"timeout": 0},
+        {"device": "nowhere", "backend": "torch"},
     ],
 )
 def test_bad_arguments(named) -> None:
     law = _law(8)
-    with pytest.raises(ValueError, match=next(iter(named))):
+    with pytest.raises(ValueError, match=f"^{next(iter(named))}: got .*, wanted .*; "):
         check_identity(_stein(law), law, **{"tolerance": 0.1, **named})
     with pytest.raises(ValueError, match="terms"):
         check_identity(3, law, tolerance=0.1)  # pyright: ignore[reportArgumentType]

@@ -11,7 +11,7 @@ from scoreproof.numerics import draw
 from scoreproof.numerics.convolved import Convolved
 from scoreproof.theory import Gaussian, GaussianMixture, PointMasses
 from scoreproof.theory.densities_2d import Banana
-from scoreproof.validation import Outcome, check_samples, samples_needed
+from scoreproof.validation import PROBLEMS, Outcome, check_samples, samples_needed
 
 LINE = GaussianMixture([0.5, 0.3, 0.2], [[-1.2], [0.4], [2.1]], [0.09, 0.25, 0.5])
 PLANE = GaussianMixture(
@@ -298,6 +298,16 @@ def test_a_law_without_map_is_undecided_with_the_reason() -> None:
     assert "no exact Gaussianisation" in verdict.finding
 
 
+def test_rows_of_an_array_that_were_not_read_are_named() -> None:
+    x = draw(LINE, 4 * samples_needed(LINE), rng=np.random.default_rng(3))
+    verdict = check_samples(x, LINE)
+    assert verdict.samples_used < len(x)
+    assert f"{verdict.samples_used:,} of {len(x):,} rows" in verdict.finding
+    assert (
+        check_samples(x[: verdict.samples_used], LINE, budget=verdict.samples_used).finding == ""
+    )
+
+
 def test_needed_samples_grow_with_the_inverse_square() -> None:
     wide, narrow = (samples_needed(TEN, tolerance=t) for t in (0.05, 0.02))
     assert 60_000 < wide < 100_000
@@ -315,11 +325,17 @@ def test_needed_samples_grow_with_the_inverse_square() -> None:
         {"budget": 1000.5},
         {"dtype": "float16"},
         {"backend": "jax"},
+        {"seed": -1},
+        {"seed": 1.5},
+        {"timeout": -1},
+        {"device": "nowhere", "backend": "torch"},
     ],
 )
 def test_bad_arguments(named) -> None:
-    with pytest.raises(ValueError, match=next(iter(named))):
+    with pytest.raises(ValueError, match=f"^{next(iter(named))}: got .*, wanted .*; "):
         check_samples(_from(LINE), LINE, **named)
+    with pytest.raises(ValueError, match=r"target: got Problem.*problem\.marginal"):
+        check_samples(_from(LINE), PROBLEMS["mixture-1d"])
     with pytest.raises(ValueError, match="target"):
         check_samples(_from(LINE), "normal")
     with pytest.raises(ValueError, match="draw"):

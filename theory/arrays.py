@@ -51,6 +51,11 @@ def namespace(*arrays: Array) -> Any:
             raise ValueError(
                 f"x: got {type(a).__name__}, wanted an array; convert it with numpy.asarray or torch.as_tensor"
             )
+    if not objects:
+        kinds = ", ".join(type(a).__name__ for a in arrays)
+        raise ValueError(
+            f"x: got {kinds}, wanted an array; convert it with numpy.asarray or torch.as_tensor"
+        )
     try:
         return array_namespace(*objects)
     except TypeError as error:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..numerics.rng import kept_random_state
+from ..theory._checks import bad
 from ..theory.protocols import Vector
 
 
@@ -53,6 +54,18 @@ def _named_call(f: Callable[..., Any], args: tuple[Any, ...], named: dict[str, A
     return f(*args, **named)
 
 
+def law_or_refuse(law: Any, name: str) -> None:
+    """Refuses what is no law.
+
+    Raises:
+        ValueError: no dimension, or a problem in the place of one of its laws.
+    """
+    if not hasattr(law, "dim"):
+        raise bad(name, type(law).__name__, "a law with dim", "see scoreproof.theory")
+    if hasattr(law, "sde") and hasattr(law, "marginal"):
+        raise bad(name, type(law).__name__, "a law", "pass problem.law or problem.marginal(t)")
+
+
 def as_reals(value: Any, *, name: str) -> tuple[np.ndarray, bool]:
     """An array of any library as a float64 copy, and whether it came in float32.
 
@@ -74,7 +87,8 @@ def as_reals(value: Any, *, name: str) -> tuple[np.ndarray, bool]:
     if raw.dtype.kind == "f" and raw.dtype.itemsize < 4:
         raise UserCodeError(_coarse(name, str(raw.dtype)))
     if raw.dtype.kind not in "fiu":
-        got = type(value).__name__ if raw.dtype.kind == "O" else f"dtype {raw.dtype}"
+        bare = raw.dtype.kind == "O" and not isinstance(value, np.ndarray)
+        got = type(value).__name__ if bare else f"dtype {raw.dtype}"
         raise UserCodeError(f"{name}: got {got}, wanted real floating-point numbers")
     return np.array(raw, dtype=np.float64), raw.dtype == np.float32
 

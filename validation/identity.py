@@ -18,11 +18,11 @@ import numpy as np
 from ..numerics.control_variates import controlled_mean
 from ..numerics.estimate import Estimate
 from ..numerics.features import default_features
-from ..numerics.rng import substream
-from ..theory._checks import bad
+from ..numerics.rng import substream, torch_generator
+from ..theory._checks import bad, positive
 from ..theory.empirical import PointMasses
 from ..theory.protocols import Vector
-from ._user_code import UserCodeError, as_reals, call_user
+from ._user_code import UserCodeError, as_reals, call_user, law_or_refuse
 from .evidence import Allowed, Evidence, Kind, Measured, Outcome, interval
 from .verdict import Diagnosis, Mutant, Verdict
 
@@ -76,10 +76,13 @@ def check_identity(
         raise bad("backend", repr(backend), "'numpy', 'torch' or None", "correct it")
     if dtype not in ("float64", "float32"):
         raise bad("dtype", repr(dtype), "'float64' or 'float32'", "correct it")
-    if not hasattr(law, "dim"):
-        raise bad("law", type(law).__name__, "a law with dim", "see scoreproof.theory")
+    if timeout is not None:
+        positive(timeout, "timeout")
+    law_or_refuse(law, "law")
     if not (hasattr(law, "transport") or hasattr(law, "draw_with")):
         raise bad("law", type(law).__name__, "a law with exact draws", "use a normalised law")
+    if backend == "torch":
+        torch_generator(substream(seed, "device"), device or "cpu")
     f = _Integrand(terms, int(law.dim), timeout, backend, device, dtype)
     n = _BUDGET if budget is None else int(budget)
     bare = Verdict(
@@ -240,7 +243,8 @@ def _replayed(
     f: _Integrand, law: Any, n: int, level: float, seed: int, found: Estimate, tolerance: float
 ) -> Mutant:
     """The terms plus a constant, from the values already obtained: the same seed gives the same draws."""
-    size = tolerance + 2 * found.detectable
+    # Constant terms have intervals of no width; sums of 64 eps are still told from the tolerance.
+    size = (tolerance + 2 * found.detectable) * (1 + 64 * _EPS) + 64 * _EPS * abs(found.value)
     if not math.isfinite(size):
         return Mutant(
             name="shifted",

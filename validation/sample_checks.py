@@ -17,12 +17,12 @@ import numpy as np
 from ..numerics.effects import samples_for
 from ..numerics.gaussianise import Gaussianiser, gaussianiser
 from ..numerics.rng import substream
-from ..theory._checks import bad
+from ..theory._checks import bad, positive
 from ..theory.protocols import Vector
 from ._sample_mutants import Stream, bounded_mutants, exact_mutants, repeated_mutant
 from ._sample_run import LOOKS, Batches, Run
 from ._sample_words import NOT_CHECKED, diagnosis, pieces
-from ._user_code import UserCodeError, as_draws, call_user
+from ._user_code import UserCodeError, as_draws, call_user, law_or_refuse
 from .evidence import Evidence, Outcome
 from .verdict import Mutant, Verdict
 
@@ -82,15 +82,16 @@ def check_samples(
         A verdict; what ``draw`` does wrong is in it as ERROR.
 
     Raises:
-        ValueError: arguments out of range, or ``draw`` neither callable nor an array.
+        ValueError: arguments out of range, ``draw`` neither callable nor an array, or ``target`` no law.
     """
     _ranges(tolerance, false_alarm)
     if dtype not in ("float64", "float32"):
         raise bad("dtype", repr(dtype), "'float64' or 'float32'", "correct it")
     if backend not in (None, "numpy", "torch"):
         raise bad("backend", repr(backend), "'numpy', 'torch' or None", "correct it")
-    if not hasattr(target, "dim"):
-        raise bad("target", type(target).__name__, "a law with dim", "see scoreproof.theory")
+    if timeout is not None:
+        positive(timeout, "timeout")
+    law_or_refuse(target, "target")
     if not callable(draw) and not hasattr(draw, "__len__"):
         raise bad("draw", type(draw).__name__, "a function (n, *, rng) or an array", "pass one")
     if budget is not None and (int(budget) != budget or budget < _LEAST):
@@ -120,7 +121,11 @@ def check_samples(
         seconds = time.perf_counter() - start
         failed = Evidence.error("draw", str(error), kind="confidence", seconds=seconds)
         return replace(bare, evidence=(failed,), samples_used=run.n)
-    return _verdict(run, bare, wanted, time.perf_counter() - start)
+    verdict = _verdict(run, bare, wanted, time.perf_counter() - start)
+    if not callable(draw) and run.n < len(draw):
+        read = f"The first {run.n:,} of {len(draw):,} rows were read; nothing is said of the rest."
+        verdict = replace(verdict, finding=read)
+    return verdict
 
 
 def _needed(shape: Gaussianiser, tolerance: float, false_alarm: float) -> int:
