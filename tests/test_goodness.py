@@ -224,7 +224,8 @@ def test_effects_of_exact_normals_are_certified_at_the_planned_size(dim: int) ->
     # the grid misses less than one cell of 1/2048
     assert effects["cdf"].value >= worst - 1 / 2048 - 1e-12
     square = (clipped**2).mean(axis=0)
-    assert effects["variance"].value == pytest.approx(np.abs(square - 1).max(), abs=1e-12)
+    # the mean square of a normal clipped at six is below one by 4e-9
+    assert effects["variance"].value == pytest.approx(np.abs(square - 1).max(), abs=1e-8)
 
 
 def test_ties() -> None:
