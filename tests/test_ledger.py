@@ -123,3 +123,23 @@ def test_one_seed_gives_the_same_numbers():
     name = "L6"
     again = decide(CLAIMS[name], level=LEVEL, seed=0, profile="quick")
     assert [e.measured for e in again.evidence] == [e.measured for e in decided(name).evidence]
+
+
+def test_what_is_drawn_names_its_seed():
+    """A piece that used its generator says from which seed, whatever kind of evidence it gives."""
+    for name in ("O26", "L8", "L11"):
+        for piece in decided(name).evidence:
+            assert piece.seed == 0, (name, piece.check)
+    assert all(piece.seed is None for piece in decided("S8.a").evidence)
+
+
+def test_shares_of_random_starts_are_bounded_by_confidence():
+    (ends,) = decided("L8").evidence
+    assert ends.kind == "confidence"
+    assert ends.level > 0
+    assert ends.measured is not None
+    assert ends.measured.low < ends.measured.value == 1.0
+    (few,) = decided("digits-memorised").evidence
+    # 400 draws and this level cannot tell 100 % from 95 %, and say so
+    assert few.detectable is not None
+    assert few.detectable > 0.1

@@ -117,3 +117,35 @@ def test_the_posterior_mean_by_quadrature_is_that_of_the_library(dim):
     mean, error = posterior_mean(dim, x, 0.7, np.sqrt(0.4))
     # the closed form rounds to some 1e-13 at these points
     assert (np.abs(mean - base.denoiser(x, 0.7, 0.4)) <= error + 1e-11).all()
+
+
+def test_extremes_have_intervals_of_their_own():
+    """The largest of several numbers is bounded by all of them, not by the one whose value is largest."""
+    from scoreproof.numerics.estimate import quadrature_estimate
+    from scoreproof.validation.claims.averages import hull
+
+    values = [quadrature_estimate(2.0, 0.1, n=3), quadrature_estimate(1.9, 0.5, n=4)]
+    top, bottom = hull(values, max), hull(values, min)
+    assert (top.value, top.low, top.high, top.n) == pytest.approx((2.0, 1.9, 2.4, 7))
+    assert (bottom.value, bottom.low, bottom.high) == pytest.approx((1.9, 1.4, 2.1))
+
+
+def test_nodes_left_out_are_paid_for():
+    from scoreproof.validation.claims import averages
+    from scoreproof.validation.claims.laws import skewed_1d
+
+    law = skewed_1d()
+
+    def density(x):
+        return np.exp(law.log_prob(x))[:, None]
+
+    (fine,) = averages.grid_means(density, law)
+    assert fine.low <= 1.0 <= fine.high
+    kept = averages._NEGLIGIBLE
+    try:
+        averages._NEGLIGIBLE = -15.0
+        (rough,) = averages.grid_means(density, law)
+    finally:
+        averages._NEGLIGIBLE = kept
+    assert abs(rough.value - 1.0) > 1e-8
+    assert rough.low <= 1.0 <= rough.high

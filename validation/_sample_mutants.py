@@ -24,19 +24,19 @@ from .evidence import Outcome
 from .verdict import Mutant
 
 _POWER = -float(special.ndtri(1e-4))
-#: clipping hides what is larger; half of all draws lie on either side of a median
+#: clipping hides what is larger; half of all pairs have like signs in any case
 _LARGEST = {
     "mean": CLIP - 1,
     "variance": 8.0,
-    "cdf": 0.5,
-    "radius": 0.5,
+    "cdf": 0.95,
+    "radius": 0.95,
     "beyond": 1.0,
     "neighbours": 0.5,
 }
 _NAMES = {
     "mean": "shifted",
     "variance": "stretched",
-    "cdf": "median-moved",
+    "cdf": "mass-moved",
     "radius": "radius-shrunk",
     "beyond": "outliers",
     "neighbours": "paired",
@@ -99,20 +99,22 @@ def _corrupted(stream: Stream, family: str, size: float, level: float, tolerance
     """The family as measured on corrupted draws."""
     sums, z = stream.sums, stream.column
     if family == "radius":
-        centre = float(special.chdtri(sums.dim, 0.5))
-        return radius_effect(_moved(stream.squares, centre, 0.5 * centre, size), sums, level)
+        end = float(special.chdtri(sums.dim, 1 - 0.5 * (1 - size)))
+        wrong = _moved(stream.squares, end, 0.5 * end, size)
+        return radius_effect(wrong, sums, level)
     if family in ("weights", "cumulated"):
         part = EffectSums(sums.weights, 0, error=sums.error, members=sums.members)
         shifted = _reweighted if family == "weights" else _first_heavier
         part.n, part.counts = sums.n, shifted(sums.counts, sums.weights, size)
     else:
-        wrong = {
+        corrupted = {
             "mean": lambda: z + math.copysign(size, float(np.clip(z, -CLIP, CLIP).mean())),
             "variance": lambda: z * _stretch(z, size),
-            "cdf": lambda: _moved(z, 0.0, -0.5, size),
+            "cdf": lambda: _moved(z, float(special.ndtri(0.5 * (1 - size))), -4.0, size),
             "beyond": lambda: np.where(np.arange(len(z)) < size * len(z), CLIP + 1.0, z),
             "neighbours": lambda: _paired(z, size),
-        }[family]()
+        }
+        wrong = corrupted[family]()
         part = EffectSums(np.ones(1), 1, error=sums.error, members=sums.members)
         part.update(View(np.zeros(len(z), dtype=np.int64), wrong[:, None], wrong[:, None]))
     return next(e for e in part.effects(level, tolerance) if e.name == family)
@@ -124,10 +126,10 @@ def _stretch(z: Vector, size: float) -> float:
     return math.sqrt((1 + size) / min(now, 1.0)) if now > 0 else 1.0
 
 
-def _moved(y: Vector, centre: float, to: float, size: float) -> Vector:
-    """Draws above the median ``centre`` carried to ``to`` below it, until a share 1/2 + ``size`` lies below."""
-    above = np.flatnonzero(y > centre)
-    missing = math.ceil((0.5 + size) * len(y)) - (len(y) - len(above))
+def _moved(y: Vector, end: float, to: float, size: float) -> Vector:
+    """Draws above the quantile ``end`` of ``(1 - size)/2`` carried to ``to`` below it, as many as make ``size``."""
+    above = np.flatnonzero(y > end)
+    missing = math.ceil(0.5 * (1 + size) * len(y)) - (len(y) - len(above))
     out = y.copy()
     out[above[: max(missing, 0)]] = to
     return out

@@ -148,6 +148,7 @@ class Claim:
 def _run(check: Check, name: str, ctx: Context) -> Evidence:
     """Runs one check; whatever user code does wrong becomes evidence with outcome ERROR."""
     start = time.perf_counter()
+    fresh = _position(ctx.rng)
     try:
         evidence = check(ctx)
     except Exception as error:
@@ -157,7 +158,16 @@ def _run(check: Check, name: str, ctx: Context) -> Evidence:
         return Evidence.error(
             name, f"the check returned {type(evidence).__name__}, wanted Evidence", seconds=seconds
         )
-    return replace(evidence, check=name, seconds=seconds)
+    drew = evidence.seed is None and _position(ctx.rng) != fresh
+    seed = ctx.seed if drew else evidence.seed
+    return replace(evidence, check=name, seconds=seconds, seed=seed)
+
+
+def _position(rng: np.random.Generator) -> tuple[str, int]:
+    """Where a generator stands: its state, and how many streams were spawned from it."""
+    bits = rng.bit_generator
+    spawned = getattr(bits.seed_seq, "n_children_spawned", 0)
+    return repr(bits.state), spawned
 
 
 def decide(

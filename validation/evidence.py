@@ -80,7 +80,8 @@ class Evidence:
         log10_e: base-10 logarithm of the e-value, kind ``test`` only.
         level: false-alarm rate of this piece; 0 where the error statement is not statistical.
         n: number of draws, evaluations or nodes used.
-        detectable: smallest effect, in units of ``measured``, refuted with probability 1 - 1e-4.
+        detectable: smallest excess over the allowed interval, in units of ``measured``, that is refuted
+            with probability 1 - 1e-4 at this ``n``.
         seed: entropy from which the piece drew; None where nothing was drawn.
         seconds: wall time.
         message: one sentence for a reader.

@@ -43,6 +43,14 @@ def laplacian(f: Callable[[Any], Any], x: Vector) -> Vector:
     return divergence(field, x)
 
 
+def log_kernel(centre: Vector, std: float) -> Callable[[Any], Any]:
+    """``y -> log N(y; centre, std^2 I)`` for tensors, up to a constant."""
+    import torch
+
+    at = torch.as_tensor(centre, dtype=torch.float64)
+    return lambda y: -0.5 * ((y - at) ** 2).sum(-1) / std**2
+
+
 def log_slope(steps: Vector, errors: Vector) -> Vector:
     """Local orders ``log(e_i / e_{i+1}) / log(h_i / h_{i+1})`` between successive refinements."""
     e, h = np.log(np.abs(errors)), np.log(steps)

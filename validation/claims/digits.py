@@ -160,7 +160,7 @@ def _dsm(t: float, target: float = 1.0, constant: float = 1.0, most: int = 20_00
             (-0.05, 0.05),
             level=ctx.level,
             n=n,
-            detectable=0.05 + found.detectable,
+            detectable=found.detectable,
             seed=ctx.seed,
             message=f"(DSM - ESM - C)/C = {found.value:+.4f} at t = {t:g}, C = {scale:.4g}",
         )

@@ -14,12 +14,13 @@ from ...numerics.rng import draw
 from ...theory.mixtures import Gaussian, GaussianMixture
 from ...theory.protocols import Vector
 from ..claim import Check, Claim, Context
-from ..evidence import Evidence, interval
+from ..evidence import Evidence
 from .figures import chain_bias
 from .laws import skewed_1d, skewed_2d, tilted_gaussian
-from .tools import EPS, agreement, named, number
+from .tools import EPS, agreement, at_least, certified, named, number
 
 DOUBLINGS = 40
+STARTS = 1500
 TARGET = Gaussian([1.5, -0.4], [[0.9, 0.3], [0.3, 0.25]])
 
 
@@ -124,7 +125,7 @@ def _diverges(step: float) -> Check:
         growth = float(law.variance.max() / target.variance.max())
         return number(
             np.log10(growth),
-            error=1e-6,
+            error=200 * 16 * EPS,  # a few operations in each of 200 steps
             allowed=(3.0, np.inf),
             n=200,
             message=f"variance grew by 10^{np.log10(growth):.1f} in 200 steps of h = {step:g}",
@@ -183,24 +184,14 @@ def _invariance(corrected: bool, step: float = 0.3) -> Check:
         grid = np.arange(n) / n
         distance = float(max((u - grid).max(), (grid + 1 / n - u).max()))
         radius = dkw_radius(n, ctx.level)
-        return interval(
-            "",
-            "confidence",
-            distance,
-            radius,
-            (-1.0, 0.03),
-            level=ctx.level,
-            n=n,
-            detectable=0.03 + 2 * radius,
-            seed=ctx.seed,
-            message=f"sup-distance {distance:.4f} of the CDF after 20 steps of size {step:g}",
-        )
+        message = f"sup-distance {distance:.4f} of the CDF after 20 steps of size {step:g}"
+        return certified(distance, radius, 0.03, ctx, n=n, message=message)
 
     return check
 
 
 def _ascent(step: float, sign: float = 1.0) -> Check:
-    """Share of 300 starts from which noiseless steps end at a nondegenerate maximum."""
+    """Share of random starts from which noiseless steps end at a nondegenerate maximum."""
 
     def check(ctx: Context) -> Evidence:
         law = GaussianMixture(
@@ -208,22 +199,21 @@ def _ascent(step: float, sign: float = 1.0) -> Check:
             [[-2.0, 0.5], [2.2, -0.4], [0.4, 3.0]],
             [[[0.5, 0.2], [0.2, 0.4]], [[0.3, -0.1], [-0.1, 0.6]], [[0.4, 0.0], [0.0, 0.2]]],
         )
-        x = law.mean + 3 * ctx.rng.standard_normal((300, 2))
+        x = law.mean + 3 * ctx.rng.standard_normal((STARTS, 2))
+        moving = np.arange(STARTS)
         for _ in range(3000):
-            x = x + sign * step * law.score(x)
-            if np.abs(x).max() > 1e6:  # gone: the score there is not zero
+            move = law.score(x[moving])
+            x[moving] += sign * step * move
+            # At rest, or gone to where the score is not zero.
+            moving = moving[(np.abs(move).max(1) > 1e-11) & (np.abs(x[moving]).max(1) < 1e6)]
+            if not len(moving):
                 break
         still = np.linalg.norm(law.score(x), axis=1) < 1e-9
         curved = np.zeros(len(x), dtype=bool)
         curved[still] = np.linalg.eigvalsh(law.hessian(x[still]))[:, -1] < -1e-3
-        share = float(curved.mean())
-        return number(
-            share,
-            error=0.0,
-            allowed=(1.0, 1.0),
-            n=len(x),
-            message=f"{100 * share:.1f} % of 300 starts end where the score is zero and the Hessian negative",
-        )
+        hits = int(curved.sum())
+        message = f"{hits} of {STARTS} starts end where the score is zero and the Hessian negative"
+        return at_least(hits, 0.98, ctx, n=STARTS, message=message)
 
     return check
 
@@ -311,7 +301,8 @@ CLAIMS: tuple[Claim, ...] = (
         },
         source=("002", "003"),
         assumptions=(
-            "300 random starts within some three standard deviations of a mixture with three modes",
+            f"{STARTS} random starts within some three standard deviations of a mixture with three modes",
+            "'almost every' is read as: more than 98 % of starts; at a mode the score is below 1e-9",
         ),
         role="printed",
         group="ledger",

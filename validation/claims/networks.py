@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..claim import Check, Claim, Context
-from ..evidence import Evidence
-from .tools import named
+from ..evidence import Evidence, Outcome
+from .tools import named, worst
 
 TOLERANCE = 0.05
 
@@ -30,13 +30,13 @@ def _judged(build: Callable[[Any], Any]) -> Check:
             seed=ctx.seed,
             only=("esm",),
         )
-        return max(report.verdicts[0].evidence, key=_badness)
+        verdict = report.verdicts[0]
+        if verdict.outcome is Outcome.ERROR:
+            return Evidence.error("", verdict.explain(), kind="confidence")
+        n = max(e.n for e in verdict.evidence)
+        return worst(verdict.evidence, ctx, n=n, message="noise levels")
 
     return check
-
-
-def _badness(piece: Evidence) -> tuple[int, float]:
-    return piece.outcome.severity, piece.measured.value if piece.measured else 0.0
 
 
 def _oracle(problem: Any) -> Any:
@@ -91,7 +91,7 @@ CLAIMS: tuple[Claim, ...] = (
         checks={"esm": _judged(_oracle)},
         mutants={"esm": [named(_judged(build), name) for name, build in _DEFECTS.items()]},
         assumptions=("five noise levels; the mutants are networks with controlled defects",),
-        finding=lambda evidence: f"Worst level: {evidence['esm'].message}.",
+        finding=lambda evidence: f"{evidence['esm'].message}.",
         group="network",
         subject={"problem": "digits", "target": "Oracle"},
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -12,7 +13,7 @@ from ...numerics.objectives import ESM
 from ...numerics.objectives_denoising import DSM
 from ..claim import Check, Claim, Context
 from ..evidence import Evidence
-from .averages import TOLERANCE, drawn_mean, grid_means, largest, ratio, shown
+from .averages import TOLERANCE, drawn_mean, grid_means, hull, largest, ratio, shown
 from .equivalence import posterior_trace
 from .fields import zero
 from .grams import LAWS, noised
@@ -47,8 +48,7 @@ def drawn_information(std: float, ctx: Context, pieces: int) -> Estimate:
 
 def widest(values: list[Estimate]) -> Estimate:
     """Largest over smallest of positive numbers."""
-    top, bottom = max(values, key=lambda e: e.value), min(values, key=lambda e: e.value)
-    return ratio(top, bottom)
+    return ratio(hull(values, max), replace(hull(values, min), n=0))
 
 
 def _chain(which: str) -> Check:
@@ -60,7 +60,7 @@ def _chain(which: str) -> Check:
 
     def check(ctx: Context) -> Evidence:
         first, second = which.split("/")
-        worst, where = exact_estimate(0.0), ""
+        sizes, worst, where = [], 0.0, ""
         for dim in (*LAWS, 8):
             for std in RANGE:
                 values = {
@@ -72,13 +72,15 @@ def _chain(which: str) -> Check:
                     ),
                 }
                 r = ratio(values[first](), values[second]())
-                low = math.log2(r.low) if r.low > 0 else -math.inf
-                high = math.log2(r.high)
-                off = Estimate(math.log2(r.value), low, high, r.level, r.n, r.kind, r.detectable)
-                size = off if off.value >= 0 else -off
-                if size.value > worst.value:
+                ends = math.log2(r.low) if r.low > 0 else -math.inf, math.log2(r.high)
+                low = 0.0 if ends[0] <= 0 <= ends[1] else min(map(abs, ends))
+                size, high = abs(math.log2(r.value)), max(map(abs, ends))
+                width = high - low if math.isfinite(high) else math.inf
+                sizes.append(Estimate(size, low, high, r.level, r.n, r.kind, width))
+                if size >= worst:
                     worst, where = size, f"{r.value:.4g} at D = {dim}, sigma = {std:g}"
-        return shown(worst, (-1.0, 1.0), ctx, f"{first} over {second} is {where}; log2")
+        message = f"{first} over {second} is {where}; |log2|"
+        return shown(hull(sizes, max), (0.0, 1.0), ctx, message)
 
     return check
 
@@ -176,20 +178,24 @@ def _constancy(power: float, drawn: bool, target: bool = False) -> Check:
     """Largest over smallest ``sigma^power rms|grad log q_sigma|`` over the range of levels."""
 
     def check(ctx: Context) -> Evidence:
-        pairs, squares = ((8,) if drawn else tuple(LAWS)), []
+        pairs, squares, texts = ((8,) if drawn else tuple(LAWS)), [], []
         for dim in pairs:
             values = []
             for std in RANGE:
                 size = drawn_information(std, ctx, len(RANGE)) if drawn else information(dim, std)
                 values.append(size * std ** (2 * power))
             squares.append(widest(values))
-        worst = max(squares, key=lambda e: e.value)
+            ends = math.sqrt(values[0].value), math.sqrt(values[-1].value)
+            texts.append(f"from {ends[0]:.4g} to {ends[1]:.4g} (D = {dim})")
+        worst = hull(squares, max)
         value, low, high = (math.sqrt(v) for v in (worst.value, worst.low, worst.high))
         root = Estimate(
             value, low, high, worst.level, worst.n, worst.kind, high - low, worst.assumption
         )
-        message = f"largest over smallest sigma^{power:g} rms|grad log q_sigma|, d = {', '.join(map(str, pairs))}"
-        return shown(root, (1.0, 2.0), ctx, message)
+        message = (
+            f"sigma^{power:g} rms|grad log q_sigma| goes {', '.join(texts)}; largest over smallest"
+        )
+        return shown(root, (0.0, 2.0), ctx, message)
 
     return check
 
@@ -212,8 +218,7 @@ def _twenty_fourth() -> Claim:
             "root mean square norm; 'proportional': sigma times it within a factor 2",
         ),
         finding=lambda e: (
-            f"{e['quadrature'].message}: for small noise the norm tends to that of grad log p, and only for noise "
-            "far above the data to sqrt(D) / sigma."
+            f"Between sigma = {RANGE[0]:g} and {RANGE[-1]:g} {e['quadrature'].message}; it would be constant."
         ),
         role="printed",
         group="ledger",

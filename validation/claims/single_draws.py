@@ -14,7 +14,8 @@ from ..claim import Check, Claim, Context
 from ..evidence import Evidence
 from .averages import drawn_mean, largest, number_of, shown
 from .conditional_scores import PLAIN, POINTS, PRESERVING, mean_checks
-from .derivatives import gradient
+from .derivatives import gradient, log_kernel
+from .equivalence import posterior_trace
 from .grams import LAWS, noised
 from .laws import skewed_8d
 from .tools import EPS, agreement, named
@@ -34,6 +35,22 @@ def _every_draw(factor: float, kernel: tuple[float, float]) -> Check:
         text = ", ".join(f"{gap.value:.4f}" for gap in gaps)
         message = f"mean square difference over that of eps / sd is {text} (d = 1, 2)"
         return largest(gaps, 1.0, 1e-6, ctx, message)
+
+    return check
+
+
+def _share(factor: float, kernel: tuple[float, float]) -> Check:
+    """That mean square difference against ``factor a^2 E tr Cov[x_0|x_t] / (d sd^2)``, d = 1 and 2."""
+
+    def check(ctx: Context) -> Evidence:
+        scale, std = kernel
+        rests = []
+        for dim in LAWS:
+            gap = noised(dim, std, scale).square({"score": 1.0, "target": -1.0}) * (std**2 / dim)
+            spread = posterior_trace(dim, std, scale)
+            rests.append(gap - spread * (factor * scale**2 / (dim * std**2)))
+        message = "that share less a^2 E tr Cov[x_0|x_t] / (d sd^2)"
+        return largest(rests, 1.0, 1e-6, ctx, message, deciding=False)
 
     return check
 
@@ -58,13 +75,6 @@ def _every_draw_drawn(factor: float, kernel: tuple[float, float], denoiser: bool
     return check
 
 
-def _kernel_log(x0: Vector, scale: float, std: float) -> Callable[[Any], Any]:
-    import torch
-
-    centre = torch.as_tensor(scale * x0, dtype=torch.float64)
-    return lambda y: -0.5 * ((y - centre) ** 2).sum(-1) / std**2
-
-
 def _one_draw(
     formula: Callable[[Vector, Vector, Vector, float], Vector], scale: float = 1.0
 ) -> Check:
@@ -82,7 +92,7 @@ def _one_draw(
                 x0 = draw(base, 200, rng=ctx.rng)
                 eps = ctx.rng.standard_normal(x0.shape)
                 x = scale * x0 + std * eps
-                truth = gradient(_kernel_log(x0, scale, std), x)
+                truth = gradient(log_kernel(scale * x0, std), x)
                 gaps.append(std * np.abs(formula(scale * x0, x, eps, std) - truth).max())
         return agreement(
             np.array(gaps),
@@ -153,6 +163,7 @@ def _for_every_draw(
         checks={
             "quadrature": _every_draw(1.0, kernel),
             "draws": _every_draw_drawn(1.0, kernel, drawn),
+            "share": _share(1.0, kernel),
         },
         mutants={
             "quadrature": [
@@ -160,11 +171,12 @@ def _for_every_draw(
                 named(_every_draw(1 / kernel[1], kernel), "variance-for-deviation"),
             ],
             "draws": [named(_every_draw_drawn(-1.0, kernel, drawn), "sign")],
+            "share": [named(_share(0.5, kernel), "half-the-spread")],
         },
         assumptions=(EVERY, f"skewed mixtures, scale {kernel[0]:.3f}, deviation {kernel[1]:.3f}"),
         finding=lambda e: (
             f"Not for one draw: the {e['quadrature'].message}, and {number_of(e['draws']):.3f} in eight "
-            "dimensions; that share is a^2 E tr Cov[x_0|x_t] / (d sd^2)."
+            f"dimensions; {e['share'].message}."
         ),
         role="printed",
         group="ledger",

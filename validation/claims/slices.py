@@ -202,9 +202,9 @@ def sliced_claim() -> Claim:
             "v, and for two in eight dimensions on draws",
         ),
         finding=lambda e: (
-            "Only E v v' enters. E v v' = I gives equality "
+            "E v v' = I gives equality "
             f"({number_of(e['quadrature']):.1e}); unit vectors give the implicit loss divided by d "
-            f"({number_of(e['sphere']):.1e} after the factor); any law with E v v' positive definite keeps the "
+            f"({number_of(e['sphere']):.1e} after the factor); three laws with E v v' positive definite keep the "
             f"minimiser ({number_of(e['minimiser']):.1e}); if it is singular the loss is blind across: "
             f"{e['blind'].message}."
         ),

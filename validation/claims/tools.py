@@ -7,12 +7,15 @@ same way; the outcome follows from the intervals.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from ..claim import Check
-from ..evidence import Allowed, Evidence, Kind, Measured, interval
+from ...numerics.confidence import bernoulli_interval
+from ..claim import Check, Context
+from ..evidence import KINDS, Allowed, Evidence, Kind, Measured, interval
 
 EPS = float(np.finfo(np.float64).eps)
 
@@ -94,6 +97,68 @@ def number(
 ) -> Evidence:
     """A number with an error bound against the interval that the claim allows."""
     return interval("", kind, value, error, allowed, n=n, message=message)
+
+
+def certified(
+    value: float, radius: float, limit: float, ctx: Context, *, n: int, message: str
+) -> Evidence:
+    """A size known to ``radius`` at the level of the check, of which the claim allows ``limit``."""
+    return Evidence(
+        check="",
+        kind="confidence",
+        measured=Measured(value, max(0.0, value - radius), value + radius),
+        allowed=Allowed(0.0, limit),
+        level=ctx.level,
+        n=n,
+        # The quantile of 1e-4 is below that of the level.
+        detectable=2 * radius,
+        seed=ctx.seed,
+        message=message,
+    )
+
+
+def at_least(hits: int, share: float, ctx: Context, *, n: int, message: str) -> Evidence:
+    """A share of successes among ``n`` independent draws (Clopper and Pearson) that should exceed ``share``."""
+    low, high = (float(v) for v in bernoulli_interval(hits, n, ctx.level))
+    # Hoeffding: half width of the interval, and the fluctuation of the count.
+    seen = math.sqrt(math.log(2 / ctx.level) / (2 * n)) + math.sqrt(math.log(1e4) / (2 * n))
+    return Evidence(
+        check="",
+        kind="confidence",
+        measured=Measured(hits / n, low, high),
+        allowed=Allowed(share, 1.0),
+        level=ctx.level,
+        n=n,
+        detectable=seen,
+        seed=ctx.seed,
+        message=message,
+    )
+
+
+def worst(pieces: Sequence[Evidence], ctx: Context, *, n: int, message: str) -> Evidence:
+    """The piece that decides for all: worst outcome, then largest share of its allowed interval.
+
+    Args:
+        pieces: evidence of a check within the check, all at the level of ``ctx`` together.
+        ctx: level and seed.
+        n: draws.
+        message: what the pieces are.
+    """
+
+    def badness(piece: Evidence) -> tuple[int, float]:
+        m, a = piece.measured, piece.allowed
+        share = m.high / a.high if m and a and math.isfinite(a.high) and a.high > 0 else 0.0
+        return piece.outcome.severity, share
+
+    chosen = max(pieces, key=badness)
+    return replace(
+        chosen,
+        kind=max((p.kind for p in pieces), key=KINDS.index),
+        level=ctx.level,
+        n=n,
+        seed=ctx.seed,
+        message=f"worst of {len(pieces)} {message}: {chosen.check}. {chosen.message}",
+    )
 
 
 def named(check: Check, name: str) -> Check:
