@@ -357,8 +357,11 @@ def test_closed_pipe_is_no_traceback(folder: Path) -> None:
     ("statement", "line"),
     [
         (r"$\nabla_x \log p$ of $\Sigma$", "∇_x log p of Σ"),
-        (r"$\frac{1}{2}\,\mathbb{E}\left[\sigma^2\right] \le 1$", "1/2 E[σ^2] ≤1"),
+        (r"$\frac{1}{2}\,\mathbb{E}\left[\sigma^2\right] \le 1$", "1/2 E[σ^2] ≤ 1"),
         (r"$\tfrac12 \varepsilon$, $\dfrac{a}b$ and $\frac{\sqrt{a}}{b}$", "1/2 ε, a/b and √a/b"),
+        (r"$q(\tilde x \mid x_0)$, $\nabla E$", "q(x̃ | x_0), ∇E"),
+        (r"$\lambda_i = \frac{1}{2\sigma_i^2}$, $p\,dt$", "λ_i = 1/(2σ_i^2), p dt"),
+        (r"$-\varepsilon/\sqrt{1 - \bar\alpha_t}$", "-ε/√(1 - ᾱ_t)"),
     ],
 )
 def test_statement_on_one_line(statement: str, line: str) -> None:

@@ -13,53 +13,72 @@ from .report.files import NAME, load
 from .report.text import WIDTH, fit
 from .verdict import Report
 
-_COMMAND = re.compile(r"\\([A-Za-z]+)\s?")
+_COMMAND = re.compile(r"\\([A-Za-z]+)(\s?)")
 _FRACTION = re.compile(r"\\[dt]?frac\s*(?:\{([^{}]*)\}|(\d))\s*(?:\{([^{}]*)\}|(\w))")
+_ROOT = re.compile(r"\\sqrt\s*(?:\{((?:[^{}]|\{[^{}]*\})*)\}|(\w))")
+_ACCENT = re.compile(r"\\(tilde|hat|bar)\s*(?:\{([^{}]*)\}|(\\[A-Za-z]+|\w))")
+_MARKS = {"tilde": "\u0303", "hat": "\u0302", "bar": "\u0304"}
+_ONE = re.compile(
+    r"\\?\w+(?:[_^](?:\w|\{\w+\}))*"
+)  # what needs no brackets under a root or a stroke
 _SIGNS = {
+    "lambda": "λ",
+    "mid": " | ",
     "nabla": "∇",
     "partial": "∂",
     "int": "∫",
     "sum": "Σ",
-    "le": "≤",
-    "leq": "≤",
-    "ge": "≥",
-    "geq": "≥",
-    "to": "→",
+    "le": " ≤ ",
+    "leq": " ≤ ",
+    "ge": " ≥ ",
+    "geq": " ≥ ",
+    "to": " → ",
     "infty": "∞",
     "cdot": "·",
-    "sim": "~",
-    "neq": "≠",
-    "approx": "≈",
+    "sim": " ~ ",
+    "neq": " ≠ ",
+    "approx": " ≈ ",
     "sqrt": "√",
-    "in": "∈",
+    "in": " ∈ ",
     "varepsilon": "ε",
     "log": "log ",
     "exp": "exp ",
     "quad": " ",
 }
+_PREFIXES = {"nabla", "partial", "int", "sqrt"}
 _FORM = {"left", "right", "mathbb", "mathrm", "mathcal", "mathbf", "boldsymbol", "text", "frac"}
 
 
 def _sign(match: re.Match[str]) -> str:
-    name = match.group(1)
-    if name in _SIGNS:
-        return _SIGNS[name]
+    name, space = match.groups()
     if name in _FORM:
         return ""
+    if name in _SIGNS:
+        return _SIGNS[name] + ("" if name in _PREFIXES else space)
     size = "CAPITAL" if name[0].isupper() else "SMALL"
     try:
-        return unicodedata.lookup(f"GREEK {size} LETTER {name.upper()}")
+        return unicodedata.lookup(f"GREEK {size} LETTER {name.upper()}") + space
     except KeyError:
-        return name
+        return name + space
 
 
 def short(statement: str) -> str:
     """A statement without the marks of LaTeX, for one line of a terminal."""
-    text = _FRACTION.sub(lambda m: f"{m[1] or m[2]}/{m[3] or m[4]} ", statement)
+    text = _ACCENT.sub(lambda m: (m[2] or m[3]) + _MARKS[m[1]], statement)
+    text = _FRACTION.sub(lambda m: f"{_bracketed(m[1] or m[2])}/{_bracketed(m[3] or m[4])} ", text)
+    text = _ROOT.sub(lambda m: "√" + _bracketed(m[1] or m[2]), text)
+    for space in (r"\,", r"\;", r"\ "):
+        text = text.replace(space, " ")
     text = _COMMAND.sub(_sign, text.replace("}{", "/"))
-    for mark in ("$", "{", "}", "\\,", "\\;", "\\!", "\\"):
+    for mark in ("$", "{", "}", r"\!", "\\"):
         text = text.replace(mark, "")
-    return " ".join(text.split())
+    text = re.sub(r" +([,.;:])", r"\1", " ".join(text.split()))
+    # A combining mark joins the letter before it.
+    return unicodedata.normalize("NFC", text)
+
+
+def _bracketed(part: str) -> str:
+    return part if _ONE.fullmatch(part.strip()) else f"({part})"
 
 
 def _last(out: Path) -> Report | None:

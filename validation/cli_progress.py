@@ -51,7 +51,7 @@ class Lines:
             seconds = time.perf_counter() - self._start
             count = f"[{progress.done:{width}d}/{progress.total}]"
             self.write(
-                f"{count} {verdict.claim:<12} {verdict.outcome:<9} {seconds:7.1f} s",
+                f"{count} {verdict.claim:<18} {verdict.outcome:<9} {seconds:7.1f} s",
                 verdict.outcome,
             )
         self.update(progress)

@@ -7,11 +7,11 @@ import xml.etree.ElementTree as ET
 from dataclasses import replace
 
 import pytest
-from scoreproof.validation.evidence import Outcome
+from scoreproof.validation.evidence import Evidence, Outcome, interval
 from scoreproof.validation.report import load, render, save, summary
 from scoreproof.validation.report.junit import junit
 from scoreproof.validation.report.text import columns
-from scoreproof.validation.verdict import Report
+from scoreproof.validation.verdict import NotChecked, Report, Verdict
 
 
 def test_saved_report_comes_back(report, tmp_path):
@@ -29,11 +29,73 @@ def test_summary_fits_a_terminal(report):
     table = summary(report.with_verdicts((*report.verdicts, wide)))
     lines = table.splitlines()
     assert max(map(columns, lines)) <= 80
-    rows = [r for r in lines if re.search(r"SUPPORTED|REFUTED|UNDECIDED|ERROR", r)]
+    rows = [
+        r for r in lines if re.search(r"SUPPORTED|REFUTED|UNDECIDED|ERROR", r) and r[:4].strip()
+    ]
     assert len(rows) == 7 + 2 + 1  # verdicts, corrections, the closing line
     assert any(r.startswith("  corrected") and "SUPPORTED" in r for r in rows)
     assert "not checked (4)" in table and "order (x2), consistent (x2)" in table
     assert "false-alarm rate 1e-06, 41.7 s" in lines[-1]
+
+
+def sizes(**ends) -> tuple[Evidence, ...]:
+    return tuple(
+        interval(name, "confidence", value, radius, (0, 0.05), level=1e-8, n=100)
+        for name, (value, radius) in ends.items()
+    )
+
+
+def laws(*subjects, evidence: tuple[Evidence, ...]) -> list[str]:
+    verdicts = tuple(Verdict(claim="law", subject=s, evidence=evidence) for s in subjects)
+    return summary(Report(verdicts=verdicts)).splitlines()[2:]
+
+
+def test_a_row_shows_the_size_that_is_nearest_to_its_tolerance():
+    first, *_ = laws({}, evidence=sizes(weights=(0.002, 0.002), variance=(0.04, 0.009)))
+    assert first.split()[3:] == ["confidence", "0.04", "<=", "0.05", "(variance)"]
+
+
+def test_the_kind_in_a_row_is_that_of_its_number():
+    exact = interval("repeats", "exact", 0, 0, (0, 0.05))
+    first, *_ = laws({}, evidence=(exact, *sizes(variance=(0.09, 0.009))))
+    assert first.split()[2:5] == ["REFUTED", "confidence", "0.09"]
+
+
+def test_names_hold_what_tells_verdicts_apart_and_no_more():
+    seen = [{"target": "ddim", "steps": k, "evaluations": 2 * k} for k in (16, 64)]
+    names = [
+        row[:26].split(" required")[0].strip() for row in laws(*seen, evidence=sizes(a=(0, 0)))
+    ]
+    assert names[:2] == ["law (steps 16)", "law (steps 64)"]
+
+
+def test_an_error_is_told_in_full():
+    message = (
+        "the sampler: got 1 of 32 rows not finite (NaN, first in row 16), wanted finite numbers"
+    )
+    lines = laws({}, evidence=(Evidence.error("a", message), Evidence.error("b", message)))
+    told = [line.strip() for line in lines if line.startswith("    ")]
+    assert " ".join(told) == message
+    assert not [
+        line for line in laws({}, evidence=(Evidence.error("a", "no"),)) if line[:1] == " "
+    ]
+    open_ended = Verdict(claim="c", finding="not decided: no exact map to normals is known")
+    assert open_ended.finding in summary(Report(verdicts=(open_ended,)))
+
+
+def test_what_was_not_checked_is_said_with_its_reason():
+    subject = {"problem": "mixture-2d", "target": "network"}
+    names = (
+        "dsm-constant",
+        "ism-constant",
+        "conservative",
+        "fokker-planck",
+        "calibration",
+        "memorisation",
+    )
+    items = tuple(NotChecked(claim=n, subject=subject, reason="not asked for") for n in names)
+    text = " ".join(summary(Report(not_checked=items)).split())
+    assert f"{', '.join(names)} (problem mixture-2d, target network): not asked for" in text
 
 
 def test_empty_report_is_a_report(tmp_path):

@@ -6,10 +6,10 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
-from scoreproof.validation.evidence import Outcome
+from scoreproof.validation.evidence import Evidence, Outcome
 from scoreproof.validation.report import load, render, save, summary
 from scoreproof.validation.report.mathml import typeset
-from scoreproof.validation.verdict import Report
+from scoreproof.validation.verdict import Report, Verdict
 
 
 class Tags(HTMLParser):
@@ -83,6 +83,17 @@ def test_page_shows_what_was_measured(report):
     assert page.count('class="picture"') == 4
     assert all(f'aria-label="{a}' in page for a in ("Arrows of the score", "Ten digits."))
     assert "<math" in page and "&amp;lt;" not in page
+
+
+def test_the_table_says_what_went_wrong():
+    failed = Verdict(
+        claim="finite",
+        evidence=(Evidence.error("steps=32", "row 16 is NaN"),),
+        finding="Score evaluations: 128.",
+    )
+    page = render(Report(verdicts=(failed,)))
+    row = page.split('<td class="said">')[1].split("</td>")[0]
+    assert "row 16 is NaN" in row
 
 
 def test_hostile_text_stays_text(hostile, tmp_path):

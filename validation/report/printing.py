@@ -144,7 +144,8 @@ def strain(evidence: Evidence) -> float:
     low, high = evidence.measured.low, evidence.measured.high
     if math.isinf(evidence.allowed.low) and math.isinf(evidence.allowed.high):
         return 0.0
-    if math.isinf(evidence.allowed.low):
+    # A size cannot fall below zero: only the upper end of an allowed [0, tolerance] can be missed.
+    if math.isinf(evidence.allowed.low) or evidence.allowed.low == 0 <= low < high:
         return _ratio(high, evidence.allowed.high)
     if math.isinf(evidence.allowed.high):
         return _ratio(-low, -evidence.allowed.low)

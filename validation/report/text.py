@@ -39,13 +39,36 @@ def _names(report: Report) -> list[str]:
     for v in report.verdicts:
         for key, value in v.subject.items():
             values.setdefault(v.claim, {}).setdefault(key, set()).add(printing.word(value))
+    kept = {claim: _telling(report, claim, found) for claim, found in values.items()}
     names = []
     for v in report.verdicts:
         differ = [
-            printing.word(w) for k, w in v.subject.items() if len(values[v.claim].get(k, ())) > 1
+            (k, printing.word(v.subject[k])) for k in kept.get(v.claim, ()) if k in v.subject
         ]
-        names.append(f"{v.claim} ({', '.join(differ)})" if differ else v.claim)
+        long = ", ".join(f"{k} {w}" if _is_number(v.subject[k]) else w for k, w in differ)
+        name = f"{v.claim} ({long})"
+        if columns(name) >= _NAME.stop:
+            name = f"{v.claim} ({', '.join(w for _, w in differ)})"
+        names.append(name if differ else v.claim)
     return names
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _telling(report: Report, claim: str, values: dict[str, set[str]]) -> list[str]:
+    """Entries of the subject that differ between verdicts, without those that follow from earlier ones."""
+    kept: list[str] = []
+    for key in (k for k, found in values.items() if len(found) > 1):
+        mine = [v.subject for v in report.verdicts if v.claim == claim]
+        apart = [
+            len({tuple(printing.word(s.get(k)) for k in ks) for s in mine})
+            for ks in (kept, [*kept, key])
+        ]
+        if apart[1] > apart[0]:
+            kept.append(key)
+    return kept
 
 
 def _row(name: str, verdict: Verdict, width: int, depth: int = 0) -> str:
@@ -59,36 +82,47 @@ def _row(name: str, verdict: Verdict, width: int, depth: int = 0) -> str:
         said = printing.finding(piece)
         named = f"{said} ({printing.clean(piece.check)})"
         said = named if columns(named) <= room else said
+    kind = verdict.kinds["strongest"] if piece is None or verdict.broken else piece.kind
     indent = "  " * min(depth, 4)
     cells = (
         indent + fit(name, width - len(indent)),
         fit(_ROLES.get(verdict.role, verdict.role), 8),
         fit(str(verdict.outcome), 9),
-        fit(verdict.kinds["strongest"] or "-", 10),
+        fit(kind or "-", 10),
         fit(said, room),
     )
     return " ".join(cells).rstrip()
 
 
-def _wrapped(text: str, indent: str) -> list[str]:
+def _wrapped(text: str, indent: str, most: int = 3) -> list[str]:
     text = " ".join(printing.clean(text).split())
     lines = textwrap.wrap(
         text,
         WIDTH,
         initial_indent=indent,
         subsequent_indent=indent,
-        max_lines=3,
+        max_lines=most,
         placeholder=" ...",
     )
     return [line if columns(line) <= WIDTH else fit(line.strip(), WIDTH) for line in lines]
 
 
-def _why(verdict: Verdict) -> list[str]:
-    """What a reader must know at once where something that counts is not SUPPORTED."""
+def _why(verdict: Verdict, row: str) -> list[str]:
+    """What a reader must know at once where something that counts is not SUPPORTED, beyond ``row``."""
     counted = verdict.role == "required" or verdict.outcome is Outcome.ERROR
-    if verdict.diagnosis is None or not counted or verdict.outcome is Outcome.SUPPORTED:
+    if not counted or verdict.outcome is Outcome.SUPPORTED:
         return []
-    return _wrapped(verdict.diagnosis.text, "    ")
+    if verdict.broken:
+        said = [f"mutant {m.name} came out {m.outcome}: {m.message}" for m in verdict.survivors]
+    elif verdict.diagnosis is not None:
+        said = [verdict.diagnosis.text]
+    elif verdict.outcome is Outcome.ERROR:
+        failed = [e for e in verdict.evidence if e.deciding and e.outcome is Outcome.ERROR]
+        # One sentence often stands for all of them, e.g. at every number of steps.
+        said = list(dict.fromkeys(e.message for e in failed))
+    else:
+        said = [] if verdict.evidence else [verdict.finding]
+    return [line for text in said[:3] if text not in row for line in _wrapped(text, "    ")]
 
 
 def _grouped(items: tuple[NotChecked, ...]) -> list[str]:
@@ -96,14 +130,21 @@ def _grouped(items: tuple[NotChecked, ...]) -> list[str]:
     groups: dict[tuple[str, str], list[str]] = {}
     for item in items:
         groups.setdefault((item.reason, item.claim), []).append(printing.subject(item.subject))
-    by_reason: dict[str, list[str]] = {}
+    by_reason: dict[str, list[tuple[str, str]]] = {}
     for (reason, claim), subjects in groups.items():
         named = [s for s in subjects if s]
         extra = f" ({named[0]})" if len(named) == 1 else f" (x{len(subjects)})"
-        by_reason.setdefault(reason, []).append(claim + (extra if named else ""))
+        by_reason.setdefault(reason, []).append((claim, extra if named else ""))
     lines = []
     for reason, claims in by_reason.items():
-        lines += _wrapped(f"{', '.join(claims)}: {reason or 'no reason given'}", "  ")
+        extras = {extra for _, extra in claims}
+        # What several claims have in common is said once, after the last of them.
+        shared = extras.pop() if len(extras) == 1 and "(x" not in next(iter(extras)) else None
+        if shared is None:
+            said = ", ".join(claim + extra for claim, extra in claims)
+        else:
+            said = ", ".join(claim for claim, _ in claims) + shared
+        lines += _wrapped(f"{said}: {reason or 'no reason given'}", "  ", most=6)
     return lines
 
 
@@ -148,11 +189,9 @@ def summary(report: Report) -> str:
     )
     lines = [" ".join(heads), "-" * WIDTH]
     for name, verdict in zip(names, report.verdicts, strict=True):
-        lines.append(_row(name, verdict, width))
-        lines += _why(verdict)
-        for depth, inner in enumerate(list(verdict.nested())[1:], start=1):
-            lines.append(_row("corrected", inner, width, depth))
-            lines += _why(inner)
+        for depth, inner in enumerate(verdict.nested()):
+            row = _row("corrected" if depth else name, inner, width, depth)
+            lines += [row, *_why(inner, row)]
     if report.not_checked:
         lines += ["", f"not checked ({len(report.not_checked)}):", *_grouped(report.not_checked)]
     return "\n".join([*lines, "-" * WIDTH, *closing(report)])
