@@ -19,7 +19,6 @@ member that is large must be bounded wrongly); it is certified large at the leve
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -30,17 +29,26 @@ from . import confidence as ci
 from .gaussianise import Gaussianised
 
 CLIP = 6.0
-_GRID = 2048  #: cells of a distribution function; the slack is half a thousandth
+GRID = 2048  #: cells of a distribution function; the slack is half a thousandth
 _PROJECTIONS = 32
 _CDF_COORDINATES = 64
-_POWER = 1e-4  #: a defect of size ``detectable`` stays unseen with at most this probability
-_TALL = CLIP**2
+#: clipping hides what is larger; half of all pairs have like signs in any case
+LARGEST = {
+    "mean": CLIP - 1,
+    "variance": 8.0,
+    "cdf": 0.95,
+    "radius": 0.95,
+    "beyond": 1.0,
+    "neighbours": 0.5,
+}
+POWER = 1e-4  #: a defect of size ``detectable`` stays unseen with at most this probability
+TALL = CLIP**2
 #: ``E min(Z^2, 36)`` for Z ~ N(0, 1)
 _SQUARE = float(
     special.ndtr(CLIP)
     - special.ndtr(-CLIP)
-    - 2 * CLIP * math.exp(-_TALL / 2) / math.sqrt(2 * math.pi)
-    + 2 * _TALL * special.ndtr(-CLIP)
+    - 2 * CLIP * math.exp(-TALL / 2) / math.sqrt(2 * math.pi)
+    + 2 * TALL * special.ndtr(-CLIP)
 )
 
 
@@ -83,6 +91,7 @@ class Effect:
         worst: index of the member that exceeds the tolerance most surely.
         signed: estimate of the effect of that member, with its sign.
         detectable: excess over the tolerance that is refuted with probability 1 - 1e-4.
+        largest: the largest effect that draws can have at all, as far as corruptions of them go.
     """
 
     name: str
@@ -92,6 +101,11 @@ class Effect:
     worst: int
     signed: float
     detectable: float
+    largest: float
+
+    def sees_mutants(self, tolerance: float) -> bool:
+        """Whether a corruption by the tolerance and twice what is detectable is possible."""
+        return tolerance + 2 * self.detectable <= self.largest
 
 
 class EffectSums:
@@ -115,7 +129,7 @@ class EffectSums:
         self._squares: ci.PowerSums | None = None
         self._beyond: Vector | None = None
         self._grid: Vector | None = None
-        self._radius = np.zeros(_GRID)
+        self._radius = np.zeros(GRID)
         self._same = np.zeros((2, dim))
         self._pairs = np.zeros(2)
 
@@ -166,8 +180,10 @@ class EffectSums:
         out = []
         each = level / self.members
         if len(self.weights) > 1:
-            out.append(self._probabilities("weights", self.counts, self.weights, level, each))
-            out.append(self._cumulated(level, each))
+            found = self._probabilities("weights", self.counts, self.weights, level, each)
+            out.append(replace(found, largest=weight_room(self.weights)))
+            found = self._cumulated(level, each)
+            out.append(replace(found, largest=cumulated_room(self.weights)[0]))
         if not self.dim:
             return out
         assert self._firsts and self._squares  # an empty run has no effects to speak of
@@ -182,8 +198,8 @@ class EffectSums:
         out.append(
             _bet("mean", self._firsts, bounds, 1.0, (0.0, 1.0), level, each, slack, seen[0])
         )
-        slack = self.error * _TALL
-        bounds, target = (0.0, _TALL), (_SQUARE, _SQUARE)
+        slack = self.error * TALL
+        bounds, target = (0.0, TALL), (_SQUARE, _SQUARE)
         spread = math.sqrt(2)
         out.append(
             _bet("variance", self._squares, bounds, spread, target, level, each, slack, seen[1])
@@ -220,9 +236,7 @@ class EffectSums:
             ci.bernoulli_upper(counts, size, level) - truth,
             truth - ci.bernoulli_lower(counts, size, level),
         )
-        seen = math.sqrt(math.log(2 / each) / (2 * size.min()))
-        seen += math.sqrt(math.log(1 / _POWER) / (2 * size.min()))
-        return _largest(name, signed, low, high, self.error, seen)
+        return _largest(name, signed, low, high, self.error, seen_share(size.min(), each))
 
     def _cumulated(self, level: float, each: float) -> Effect:
         signed = np.cumsum(self.counts / self.n - self.weights)
@@ -230,7 +244,7 @@ class EffectSums:
         at, size = signed[k : k + 1], np.abs(signed[k : k + 1])
         noise = ci.dkw_radius(self.n, each)
         high = np.minimum(size + ci.dkw_radius(self.n, level), 1.0)
-        seen = noise + math.sqrt(math.log(1 / _POWER) / (2 * self.n))
+        seen = seen_share(self.n, each)
         found = _largest("cumulated", at, size - noise, high, self.error, seen)
         return replace(found, worst=k)
 
@@ -246,14 +260,14 @@ def _distribution(
     name: str, grid: Vector, n: int, level: float, each: float, slack: float
 ) -> Effect:
     """Sup-distances of distribution functions from counts ``(m, cells)`` of ``n`` probabilities."""
-    at = np.cumsum(grid, axis=1)[:, :-1] / n - np.arange(1, _GRID) / _GRID
+    at = np.cumsum(grid, axis=1)[:, :-1] / n - np.arange(1, GRID) / GRID
     where = np.abs(at).argmax(axis=1)
     signed = at[np.arange(len(at)), where]
     size = np.abs(signed)
     low = size - ci.dkw_radius(n, each)
     # Between two grid points a distribution function strays by at most one cell.
-    high = np.minimum(size + 1 / _GRID + ci.dkw_radius(n, level), 1.0)
-    seen = ci.dkw_radius(n, each) + 1 / _GRID + math.sqrt(math.log(1 / _POWER) / (2 * n))
+    high = np.minimum(size + 1 / GRID + ci.dkw_radius(n, level), 1.0)
+    seen = ci.dkw_radius(n, each) + 1 / GRID + math.sqrt(math.log(1 / POWER) / (2 * n))
     return _largest(name, signed, low, high, slack, seen)
 
 
@@ -272,10 +286,10 @@ def count_members(labels: int, dim: int) -> int:
 
 def _histogram(u: Vector) -> Vector:
     """Counts ``(m, grid)`` of probabilities ``(n, m)``."""
-    cell = np.minimum((u * _GRID).astype(np.int64), _GRID - 1)
-    cell += np.arange(u.shape[1]) * _GRID
-    flat = np.bincount(cell.ravel(), minlength=u.shape[1] * _GRID)
-    return flat.reshape(u.shape[1], _GRID).astype(float)
+    cell = np.minimum((u * GRID).astype(np.int64), GRID - 1)
+    cell += np.arange(u.shape[1]) * GRID
+    flat = np.bincount(cell.ravel(), minlength=u.shape[1] * GRID)
+    return flat.reshape(u.shape[1], GRID).astype(float)
 
 
 def _bet(
@@ -309,62 +323,44 @@ def _largest(
     value = float(np.abs(signed).max())
     bottom = max(float(low.max()) - slack, 0.0)
     top = max(float(high.max()) + slack, value)
-    return Effect(name, value, min(bottom, value), top, worst, float(signed[worst]), seen + slack)
+    return Effect(
+        name,
+        value,
+        min(bottom, value),
+        top,
+        worst,
+        float(signed[worst]),
+        seen + slack,
+        LARGEST.get(name, 0.0),
+    )
+
+
+def weight_room(weights: Vector) -> float:
+    """Largest change that one weight can suffer."""
+    return max(float(weights.max()), 1 - float(weights.min()))
+
+
+def cumulated_room(weights: Vector) -> tuple[float, int]:
+    """Largest change that a sum of the first weights can suffer, and how many they are; a loss if above 1/2."""
+    sums = np.cumsum(weights)[:-1]
+    k = int(np.argmax(np.maximum(sums, 1 - sums)))
+    return float(max(sums[k], 1 - sums[k])), k + 1
+
+
+def seen_share(n: float, each: float) -> float:
+    """Detectable excess of a probability, estimated from ``n`` trials."""
+    return math.sqrt(math.log(2 / each) / (2 * n)) + math.sqrt(math.log(1 / POWER) / (2 * n))
 
 
 def _seen(n: int, each: float, tolerance: float) -> tuple[float, float]:
     """Detectable excess of a mean shift and of a relative variance, in N(0, s^2) directions."""
-    z = -float(special.ndtri(_POWER))
+    z = -float(special.ndtri(POWER))
     mean = ci.betting_radius(n, 1.0, 2 * CLIP, each / 2) + z / math.sqrt(n)
-    rate = ci.betting_rate(n, math.sqrt(2), _TALL, each / 2)
+    rate = ci.betting_rate(n, math.sqrt(2), TALL, each / 2)
     cost, excess = math.log(2 / each) / (rate * n), 0.0
     for _ in range(200):
         size = 1 + tolerance + excess
         excess = cost + rate * size**2 + z * math.sqrt(2 / n) * size
-        if excess > _TALL:
+        if excess > TALL:
             return mean, math.inf
     return mean, excess
-
-
-def samples_for(labels: int, dim: int, *, tolerance: float, level: float) -> int:
-    """Draws with which every effect of an exact sampler is certified with probability 1 - 1e-4.
-
-    For each family ``radius of the bound + quantile of the estimate <= tolerance``.
-
-    Args:
-        labels: number K of labels.
-        dim: d.
-        tolerance: allowed size of every effect.
-        level: level of one look.
-
-    Returns:
-        The smallest such n, to one per cent.
-    """
-    quiet = _POWER / (2 * count_members(labels, dim))
-    z = -float(special.ndtri(quiet))
-
-    def enough(n: int) -> bool:
-        widths = []
-        if labels > 1:
-            widths.append(ci.dkw_radius(n, level) + math.sqrt(math.log(2 / quiet) / (2 * n)))
-        if dim:
-            fluctuation = math.sqrt(math.log(2 / quiet) / (2 * n))
-            widths.append(1 / _GRID + ci.dkw_radius(n, level) + fluctuation)
-            widths.append(ci.betting_radius(n, 1.0, 2 * CLIP, level) + z / math.sqrt(n))
-            # Skewness of the squares lengthens both terms by a few per cent at these n.
-            square = ci.betting_radius(n, math.sqrt(2), _TALL, level) + z * math.sqrt(2 / n)
-            widths.append(1.03 * square)
-        return max(widths, default=0.0) <= tolerance
-
-    return _smallest(enough)
-
-
-def _smallest(enough: Callable[[int], bool]) -> int:
-    n = 64
-    while not enough(n) and n < 1 << 40:
-        n *= 2
-    low, high = n // 2, n
-    while high - low > max(1, low // 100):
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return high

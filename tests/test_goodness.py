@@ -10,7 +10,8 @@ from scipy import integrate, special, stats
 from scoreproof.numerics import draw
 from scoreproof.numerics import e_processes as ep
 from scoreproof.numerics.convolved import Convolved
-from scoreproof.numerics.effects import CLIP, Directions, EffectSums, View, samples_for
+from scoreproof.numerics.effect_plans import samples_for
+from scoreproof.numerics.effects import CLIP, Directions, EffectSums, View
 from scoreproof.numerics.gaussianise import gaussianiser
 from scoreproof.numerics.goodness import RefutingMachine
 from scoreproof.numerics.rosenblatt import ChainNormals, ring_normals
@@ -204,7 +205,7 @@ def test_draws_beyond_the_support_or_out_of_range_are_far_away() -> None:
 def test_effects_of_exact_normals_are_certified_at_the_planned_size(dim: int) -> None:
     rng = np.random.default_rng(dim)
     level, tolerance = 1e-6, 0.1
-    n = samples_for(2, dim, tolerance=tolerance, level=level)
+    n = samples_for(np.array([0.7, 0.3]), dim, tolerance=tolerance, level=level)
     directions = Directions.drawn(dim, rng)
     sums = EffectSums(np.array([0.7, 0.3]), dim)
     z = rng.standard_normal((n, dim))

@@ -23,7 +23,9 @@ from .protocols import Array, Vector
 ACCEPTED = 1e-10  #: error of a logit that the product form may make
 _EPS = float(np.finfo(np.float64).eps)
 _LOGITS = 1 << 24  #: logits held at a time (128 MB)
-_COLUMNS = 1024  #: points per block: 256 rows of logits (2 MB) stay in cache between the two passes
+_COLUMNS = (
+    1024  #: points per block: 256 rows of logits (2 MB) stay in cache between the two passes
+)
 
 
 Indices = np.ndarray[Any, np.dtype[Any]]

@@ -16,7 +16,15 @@ import numpy as np
 from scipy import special
 
 from ..numerics import e_processes as ep
-from ..numerics.effects import CLIP, Effect, EffectSums, View, radius_effect
+from ..numerics.effects import (
+    CLIP,
+    Effect,
+    EffectSums,
+    View,
+    cumulated_room,
+    radius_effect,
+    weight_room,
+)
 from ..numerics.ties import TieCounter
 from ..theory.protocols import Vector
 from ._sample_run import excess_share
@@ -24,15 +32,6 @@ from .evidence import Outcome
 from .verdict import Mutant
 
 _POWER = -float(special.ndtri(1e-4))
-#: clipping hides what is larger; half of all pairs have like signs in any case
-_LARGEST = {
-    "mean": CLIP - 1,
-    "variance": 8.0,
-    "cdf": 0.95,
-    "radius": 0.95,
-    "beyond": 1.0,
-    "neighbours": 0.5,
-}
 _NAMES = {
     "mean": "shifted",
     "variance": "stretched",
@@ -41,7 +40,7 @@ _NAMES = {
     "beyond": "outliers",
     "neighbours": "paired",
     "weights": "reweighted",
-    "cumulated": "first-component-heavier",
+    "cumulated": "carried-over",
 }
 
 
@@ -81,12 +80,9 @@ def bounded_mutants(
     """
     out = []
     for e in effects:
-        size, largest = tolerance + 2 * e.detectable, _LARGEST.get(e.name, 0.0)
-        if e.name in ("weights", "cumulated"):
-            weights = stream.sums.weights
-            largest = _room(weights) if e.name == "weights" else 1.0 - float(weights[0])
-        if size > largest:
-            out.append(_weak(e.name, size, largest))
+        size = tolerance + 2 * e.detectable
+        if not e.sees_mutants(tolerance):
+            out.append(_weak(e.name, size, e.largest))
             continue
         found = _corrupted(stream, e.name, size, level, tolerance)
         said = f"corrupted by {size:.3g}, seen as {found.value:.3g}, at least {found.low:.3g}"
@@ -104,7 +100,7 @@ def _corrupted(stream: Stream, family: str, size: float, level: float, tolerance
         return radius_effect(wrong, sums, level)
     if family in ("weights", "cumulated"):
         part = EffectSums(sums.weights, 0, error=sums.error, members=sums.members)
-        shifted = _reweighted if family == "weights" else _first_heavier
+        shifted = _reweighted if family == "weights" else _carried_over
         part.n, part.counts = sums.n, shifted(sums.counts, sums.weights, size)
     else:
         corrupted = {
@@ -202,7 +198,10 @@ def exact_mutants(
         size = 2 * exact_weight(n, sums.weights, needed)
         counts = _reweighted(sums.counts, sums.weights, size)
         add(
-            "reweighted", size, _room(sums.weights), lambda: float(ep.labels(counts, sums.weights))
+            "reweighted",
+            size,
+            weight_room(sums.weights),
+            lambda: float(ep.labels(counts, sums.weights)),
         )
     if ties is not None:
         copies = ties.rows / max(ties.n, 1)
@@ -245,11 +244,6 @@ def _first(seen: Callable[[float], bool], *, top: float) -> float:
     return high
 
 
-def _room(weights: Vector) -> float:
-    """Largest change that one weight can suffer."""
-    return max(float(weights.max()), 1 - float(weights.min()))
-
-
 def _reweighted(counts: Vector, weights: Vector, size: float) -> Vector:
     """Counts in which one label is off by ``size``: the heaviest loses, or else the lightest gains."""
     n = counts.sum()
@@ -264,12 +258,19 @@ def _reweighted(counts: Vector, weights: Vector, size: float) -> Vector:
     return np.rint(np.asarray(out, dtype=np.float64))
 
 
-def _first_heavier(counts: Vector, weights: Vector, size: float) -> Vector:
-    """Counts in which the first label has gained ``size`` at the cost of the others."""
-    n = counts.sum()
-    target = max(n * min(weights[0] + size, 1.0), counts[0])
-    rest = counts[1:] if counts[1:].sum() else weights[1:]
-    return np.rint(np.r_[target, (n - target) * rest / max(rest.sum(), 1e-300)])
+def _carried_over(counts: Vector, weights: Vector, size: float) -> Vector:
+    """Counts in which the sum of the first weights that has the most room is off by ``size``."""
+    n, k = counts.sum(), cumulated_room(weights)[1]
+    truth, now = float(weights[:k].sum()), float(counts[:k].sum())
+    # Whatever the draws lost or gained already stays so.
+    target = min(n * (truth - size), now) if truth > 0.5 else max(n * (truth + size), now)
+    parts = (counts[:k], weights[:k], target), (counts[k:], weights[k:], n - target)
+    return np.rint(np.concatenate([_shared(c if c.sum() else w, m) for c, w, m in parts]))
+
+
+def _shared(part: Vector, total: float) -> Vector:
+    whole = float(part.sum())
+    return part * (max(total, 0.0) / whole) if whole > 0 else part
 
 
 def _weak(family: str, size: float, largest: float) -> Mutant:

@@ -129,7 +129,12 @@ class Run:
             return False
         within = all(e.high <= self.tolerance for e in self.effects)
         beyond = any(e.low > self.tolerance for e in self.effects)
-        return within or beyond or self.repeated_share > self.tolerance
+        if beyond or self.repeated_share > self.tolerance:
+            return True
+        # A look that decides must also be able to show a defect in every family that can have one.
+        return within and all(
+            e.sees_mutants(self.tolerance) for e in self.effects if e.largest > self.tolerance
+        )
 
 
 def excess_share(ties: TieCounter, level: float) -> float:

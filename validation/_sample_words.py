@@ -19,6 +19,10 @@ NOT_CHECKED = (
     "certified are the effects named in the evidence; not checked: total variation, divergences, moments beyond "
     "the second, covariances other than along the projections, mass beyond 6 standard deviations except its size"
 )
+ROUNDED = (
+    "exact draws are rounded once, to the stated precision, and made from at least 52 random bits a number (22 in "
+    "single precision): that is how often they may repeat"
+)
 _OUTSIDE = 100.0  #: relative variance beyond which its number says nothing
 _MEANING = {
     "weights": "largest error of a component weight",
@@ -100,6 +104,7 @@ def _test(run: Run, seconds: float) -> Evidence:
         families = len(run.refuting.families)
         reach = needed + math.log(families) + run.n * math.log1p(run.shape.error)
         detectable = exact_shift(run.n, run.shape.dim, reach)
+        text += f"; a shift of one direction by {detectable:.2g} standard deviations is sure to be seen"
     return Evidence(
         check="exact",
         kind="test",

@@ -116,6 +116,13 @@ class _Integrand:
         self.rows = 0
         self.record: list[Vector] = []
 
+    @property
+    def assumption(self) -> str:
+        """What rounding of the arguments adds to the reading; empty in float64."""
+        if self._dtype == "float64":
+            return ""
+        return f"the terms are those at points rounded to {self._dtype}, whose effect is part of the mean"
+
     def __call__(self, x: Vector) -> Vector:
         n = x.shape[0]
         # A copy: user code may write into what it is given.
@@ -168,7 +175,7 @@ def _decide(
         mutants=tuple(mutants),
         samples_used=n,
         exact_refuted=not first.measured.low <= 0 <= first.measured.high,
-        assumptions=(found.assumption,) if found.assumption else (),
+        assumptions=tuple(a for a in (found.assumption, f.assumption) if a),
     )
     return replace(verdict, diagnosis=_diagnosis(verdict, first, found, tolerance))
 

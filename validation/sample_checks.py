@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from ..numerics.effects import samples_for
+from ..numerics.effect_plans import samples_for
 from ..numerics.gaussianise import Gaussianiser, gaussianiser
 from ..numerics.rng import substream
 from ..theory._checks import bad, positive
 from ..theory.protocols import Vector
 from ._sample_mutants import Stream, bounded_mutants, exact_mutants, repeated_mutant
 from ._sample_run import LOOKS, Batches, Run
-from ._sample_words import NOT_CHECKED, diagnosis, pieces
+from ._sample_words import NOT_CHECKED, ROUNDED, diagnosis, pieces
 from ._user_code import UserCodeError, as_draws, call_user, law_or_refuse
 from .evidence import Evidence, Outcome
 from .verdict import Mutant, Verdict
@@ -96,14 +96,21 @@ def check_samples(
         raise bad("draw", type(draw).__name__, "a function (n, *, rng) or an array", "pass one")
     if budget is not None and (int(budget) != budget or budget < _LEAST):
         raise bad("budget", budget, f"an integer of at least {_LEAST}", "allow more draws")
+    extent = "exactly" if exact else "as far as the effects below go, within the tolerance"
+    reading = (
+        f"tolerance {tolerance:g}: probability for distribution functions and weights, standard deviations for means, "
+        "relative for variances"
+    )
+    if exact:
+        reading = "the effects are measured beside the test and do not decide"
     bare = Verdict(
         claim="samples",
-        statement=f"The draws are independent and their law is {target!r}, within the tolerance.",
+        statement=f"The draws are independent and their law is {target!r}, {extent}.",
         assumptions=(
             "draws are independent: antithetic, quasi-random or stratified draws are refuted",
-            f"tolerance {tolerance:g}: probability for distribution functions and weights, standard deviations "
-            "for means, relative for variances",
+            reading,
             NOT_CHECKED,
+            ROUNDED,
         ),
         subject={"target": repr(target)},
     )
@@ -130,7 +137,7 @@ def check_samples(
 
 def _needed(shape: Gaussianiser, tolerance: float, false_alarm: float) -> int:
     level = false_alarm * LOOKS[-1][1]
-    return samples_for(len(shape.weights), shape.dim, tolerance=tolerance, level=level)
+    return samples_for(shape.weights, shape.dim, tolerance=tolerance, level=level)
 
 
 def _ranges(tolerance: float, false_alarm: float) -> None:

@@ -22,6 +22,8 @@ from ..evidence import KINDS, Allowed, Evidence, Measured
 from .tools import EPS
 
 TOLERANCE = 1e-6  #: of identities decided by quadrature, relative to the size of their terms
+#: what the intervals of :func:`drawn_mean` take for granted
+KURTOSIS = "on draws the kurtosis of the terms is at most 10, or three times that of the sample where that is more"
 _NEGLIGIBLE = -42.0  #: log of a weight below which a node of a grid is left out: 1e-18
 
 

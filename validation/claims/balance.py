@@ -18,7 +18,7 @@ from ...theory.sde import EDM, OU, VE, VP, ExponentialNoise, LinearSDE, Straight
 from ..claim import Check, Claim, Context
 from ..evidence import Evidence
 from ..report.pictures import listed
-from .averages import TOLERANCE, drawn_mean, hull, largest, number_of, shown
+from .averages import KURTOSIS, TOLERANCE, drawn_mean, hull, largest, number_of, shown
 from .equivalence import posterior_trace
 from .fields import zero
 from .grams import LAWS, noised
@@ -182,6 +182,7 @@ def _seventeenth() -> Claim:
         assumptions=(
             ORDER,
             "sigma from 0.01 to 50 on skewed mixtures of standard deviation one to two",
+            KURTOSIS,
         ),
         finding=lambda e: (
             f"{e['zero-model'].message} (d = 1); {e['optimum'].message}, "
@@ -208,7 +209,10 @@ def _seventeenth() -> Claim:
                 ],
                 "ends": [named(_ends(2.0, 1.0), "twice-D"), named(_ends(1.0, 0.5), "half-spread")],
             },
-            assumptions=("the two limits within 2 % at sigma = 0.01 and 50",),
+            assumptions=(
+                "the two limits within 2 % at sigma = 0.01 and 50",
+                KURTOSIS,
+            ),
             group="ledger",
         ),
     )
@@ -364,6 +368,7 @@ def _eighteenth() -> Claim:
         assumptions=(
             "'balances': the weighted second moment of the regression target, which is the loss of s = 0, is one "
             "at all t; the loss at the optimum does not decide",
+            KURTOSIS,
         ),
         finding=lambda e: (
             "lambda D = "

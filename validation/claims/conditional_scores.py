@@ -13,7 +13,7 @@ from ...theory.protocols import Vector
 from ...theory.sde import VP
 from ..claim import Check, Claim, Context
 from ..evidence import Evidence
-from .averages import TOLERANCE, drawn_mean, largest
+from .averages import KURTOSIS, TOLERANCE, drawn_mean, largest
 from .derivatives import gradient
 from .fields import bent, linear
 from .grams import LAWS
@@ -205,6 +205,7 @@ def _eleventh() -> Claim:
         assumptions=(
             f"sigma = 0.6; {POINTS}; in eight dimensions along two fields",
             "'optimal': least mean square error, which the conditional mean has",
+            KURTOSIS,
         ),
         role="printed",
         group="ledger",
@@ -239,6 +240,7 @@ def _thirteenth() -> Claim:
         assumptions=(
             "'optimal': least E|eps_theta(x_t) - eps|^2, which the conditional mean of eps has",
             f"{POINTS}, sd = {PRESERVING[1]:.3f}; in eight dimensions along two fields",
+            KURTOSIS,
         ),
         role="printed",
         group="ledger",

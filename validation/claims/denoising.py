@@ -15,7 +15,7 @@ from ...theory.mixtures import GaussianMixture
 from ...theory.protocols import Vector
 from ..claim import Check, Claim, Context
 from ..evidence import Evidence
-from .averages import TOLERANCE, drawn_mean, information_bound, largest
+from .averages import KURTOSIS, TOLERANCE, drawn_mean, information_bound, largest
 from .derivatives import gradient, log_kernel
 from .fields import bent, linear, rippled
 from .grams import LAWS, MODELS, noised
@@ -161,6 +161,7 @@ def _sixth() -> Claim:
             THREE,
             EQUAL,
             "'minimiser': J(s) - J(s*) = E|s - s*|^2 / 2 for every model",
+            KURTOSIS,
         ),
         role="printed",
         group="ledger",

@@ -16,6 +16,7 @@ from ..claim import Check, Claim, Context
 from ..evidence import Evidence
 from ..report.pictures import listed
 from .averages import (
+    KURTOSIS,
     TOLERANCE,
     drawn_mean,
     grid_means,
@@ -131,7 +132,11 @@ def _with_constant(id: str, **parts: Any) -> Claim:
                 named(_drawn_equality("posterior", 1.0), "target-with-a-plus"),
             ],
         },
-        assumptions=(SMOOTH, THREE),
+        assumptions=(
+            SMOOTH,
+            THREE,
+            KURTOSIS,
+        ),
         group="ledger",
         finding=lambda e: (
             f"{e['quadrature'].message} for C = E tr Cov[x|x~] / sigma^4, and {number_of(e['information']):.2g} "
@@ -155,7 +160,11 @@ def _ninth() -> Claim:
             "draws": [named(_drawn_equality("none", 1.0), "target-with-a-plus")],
         },
         source=("001",),
-        assumptions=(SMOOTH, THREE),
+        assumptions=(
+            SMOOTH,
+            THREE,
+            KURTOSIS,
+        ),
         finding=lambda e: (
             f"The two sides differ: {e['quadrature'].message}; the gap, E tr Cov[x|x~] / sigma^4, vanishes only "
             "for a point mass."
@@ -188,7 +197,11 @@ def _tenth() -> Claim:
             "information": list(full.mutants["information"]),
         },
         source=("003", "004"),
-        assumptions=(SMOOTH, THREE),
+        assumptions=(
+            SMOOTH,
+            THREE,
+            KURTOSIS,
+        ),
         finding=lambda e: (
             f"C = E tr Cov[x|x~] / sigma^4 = d / sigma^2 - E|grad log q_sigma|^2: {e['constant'].message}."
         ),
@@ -329,6 +342,7 @@ def _twenty_second() -> Claim:
             "'equivalent': the same minimiser, hence an explicit loss on p of zero there, and losses that differ "
             "by a constant; the cost is not at issue",
             "small noise: sigma = 0.1 and 0.3 in one and two dimensions, 0.5 in eight",
+            KURTOSIS,
         ),
         finding=lambda e: (
             f"The minimiser is the score of q_sigma: {e['minimiser'].message} of the explicit loss on p; in eight "
@@ -354,7 +368,12 @@ def _twenty_second() -> Claim:
                 "draws": [named(_drawn_equality("same", 1.0), "target-with-a-plus")],
                 "rate": [named(_rate(1.9, 2.1), "order-two")],
             },
-            assumptions=(SMOOTH, THREE, "the order between sigma = 0.01 and 0.02, within 0.1"),
+            assumptions=(
+                SMOOTH,
+                THREE,
+                "the order between sigma = 0.01 and 0.02, within 0.1",
+                KURTOSIS,
+            ),
             group="ledger",
             finding=lambda e: e["rate"].message + ".",
         ),

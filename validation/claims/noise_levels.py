@@ -15,7 +15,7 @@ from ...numerics.objectives_multilevel import MultiLevelDSM
 from ...theory.protocols import Vector
 from ..claim import Check, Claim, Context
 from ..evidence import Evidence
-from .averages import TOLERANCE, affordable, hull, largest, number_of, shown
+from .averages import KURTOSIS, TOLERANCE, affordable, hull, largest, number_of, shown
 from .fields import bent, zero
 from .grams import LAWS, MODELS, noised
 from .laws import skewed_1d, skewed_8d
@@ -196,7 +196,10 @@ def _fourteenth() -> Claim:
         checks=checks,
         mutants=mutants,
         source=("001",),
-        assumptions=("three levels, weights sigma^2; a minimiser is at least as good as s = 0",),
+        assumptions=(
+            "three levels, weights sigma^2; a minimiser is at least as good as s = 0",
+            KURTOSIS,
+        ),
         finding=lambda e: (
             "At the clean x the noise is independent of what the model sees, and s = 0 does better: the scores "
             "are worse by "
@@ -215,7 +218,10 @@ def _fourteenth() -> Claim:
                 "excess": more_wrong["excess"],
                 "draws-excess": more_wrong["draws"],
             },
-            assumptions=(f"levels {LEVELS}",),
+            assumptions=(
+                f"levels {LEVELS}",
+                KURTOSIS,
+            ),
             group="ledger",
         ),
     )
@@ -233,6 +239,7 @@ def _fifteenth() -> Claim:
         assumptions=(
             f"levels {LEVELS}; weightings sigma^2, 1, 1/sigma, sigma^4 and an uneven one",
             "a model may choose its value at each level freely",
+            KURTOSIS,
         ),
         finding=lambda e: e["least"].message + ".",
         role="printed",

@@ -15,7 +15,7 @@ from ...theory.protocols import Vector
 from ..claim import Check, Claim, Context
 from ..evidence import Evidence, interval
 from ..report.pictures import listed
-from .averages import TOLERANCE, drawn_mean, information_bound, largest, shown
+from .averages import KURTOSIS, TOLERANCE, drawn_mean, information_bound, largest, shown
 from .fields import bent, fields, rippled, zero
 from .grams import LAWS, MODELS, clean
 from .laws import skewed_1d, skewed_8d
@@ -126,7 +126,7 @@ def _equivalence(
             "quadrature": [named(_gaps(f), k) for k, f in wrong.items()],
             "draws": [named(_drawn_gaps(f), k) for k, f in list(wrong.items())[:1]],
         },
-        assumptions=(DECAY, MODELS_READ, EQUAL),
+        assumptions=(DECAY, MODELS_READ, EQUAL, KURTOSIS),
         group="ledger",
         **parts,
     )
@@ -146,7 +146,7 @@ def _first() -> Claim:
             ],
         },
         source=("000", "002"),
-        assumptions=(DECAY, MODELS_READ, EQUAL),
+        assumptions=(DECAY, MODELS_READ, EQUAL, KURTOSIS),
         finding=lambda e: (
             f"The constant is half the Fisher information of p: {e['value'].message}."
         ),
@@ -293,6 +293,7 @@ def _third() -> Claim:
             EQUAL,
             "the implicit loss is E|s|^2 + 2 E tr grad s, without the constant",
             "'not zero': below -0.1 E|grad log p|^2",
+            KURTOSIS,
         ),
         finding=lambda e: (
             f"At the score the loss is -E|grad log p|^2: {e['at-the-score'].message}. As in the boxed formula, "
@@ -383,6 +384,7 @@ CLAIMS: tuple[Claim, ...] = (
             MODELS_READ,
             EQUAL,
             "p s vanishes at infinity; the law with an edge does not decide",
+            KURTOSIS,
         ),
         finding=lambda e: (
             "Where p s does not vanish at the boundary, its outward flux is left: "

@@ -11,7 +11,7 @@ from ...numerics.objectives import ISM
 from ...numerics.rng import draw
 from ..claim import Check, Claim, Context
 from ..evidence import Evidence
-from .averages import drawn_mean, largest
+from .averages import KURTOSIS, drawn_mean, largest
 from .fields import linear
 from .grams import LAWS, clean
 from .laws import skewed_8d, tilted_gaussian
@@ -119,6 +119,7 @@ def _fourth(slope: float, **parts: Any) -> Claim:
             "of four fields on skewed mixtures, for the minimiser",
             "the population loss is the mean of the same expression, met within 0.1 E|s|^2; the limit of the "
             "minimiser is within 0.3 of the score, relative to the score's own root mean square",
+            KURTOSIS,
         ),
         group="ledger",
         finding=lambda e: (

@@ -13,7 +13,7 @@ from ...numerics.objectives import ESM
 from ...numerics.objectives_denoising import DSM
 from ..claim import Check, Claim, Context
 from ..evidence import Evidence
-from .averages import TOLERANCE, drawn_mean, grid_means, hull, largest, ratio, shown
+from .averages import KURTOSIS, TOLERANCE, drawn_mean, grid_means, hull, largest, ratio, shown
 from .equivalence import posterior_trace
 from .fields import zero
 from .grams import LAWS, noised
@@ -140,7 +140,10 @@ def target_claim(id: str, statement: str) -> Claim:
             ],
             "draws": [named(_drawn_target(1.0), "one-over-sigma")],
         },
-        assumptions=("sigma = 0.3, 0.7, 1.5 in one and two dimensions; 0.05, 1, 20 in eight",),
+        assumptions=(
+            "sigma = 0.3, 0.7, 1.5 in one and two dimensions; 0.05, 1, 20 in eight",
+            KURTOSIS,
+        ),
         group="ledger",
     )
 
@@ -161,7 +164,11 @@ def _sixteenth() -> Claim:
             "ends": [named(_chain("square/root"), "square-for-the-score")],
         },
         source=("001",),
-        assumptions=(SPAN, "the score is the optimal one; 'about': |log2 of the ratio| at most 1"),
+        assumptions=(
+            SPAN,
+            "the score is the optimal one; 'about': |log2 of the ratio| at most 1",
+            KURTOSIS,
+        ),
         finding=lambda e: f"{e['first'].message}; {e['second'].message}; {e['ends'].message}.",
         role="printed",
         group="ledger",
@@ -216,6 +223,7 @@ def _twenty_fourth() -> Claim:
         assumptions=(
             SPAN,
             "root mean square norm; 'proportional': sigma times it within a factor 2",
+            KURTOSIS,
         ),
         finding=lambda e: (
             f"Between sigma = {RANGE[0]:g} and {RANGE[-1]:g} {e['quadrature'].message}; it would be constant."

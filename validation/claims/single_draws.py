@@ -12,7 +12,7 @@ from ...numerics.rng import draw
 from ...theory.protocols import Vector
 from ..claim import Check, Claim, Context
 from ..evidence import Evidence
-from .averages import drawn_mean, largest, number_of, shown
+from .averages import KURTOSIS, drawn_mean, largest, number_of, shown
 from .conditional_scores import PLAIN, POINTS, PRESERVING, mean_checks
 from .derivatives import gradient, log_kernel
 from .equivalence import posterior_trace
@@ -173,7 +173,11 @@ def _for_every_draw(
             "draws": [named(_every_draw_drawn(-1.0, kernel, drawn), "sign")],
             "share": [named(_share(0.5, kernel), "half-the-spread")],
         },
-        assumptions=(EVERY, f"skewed mixtures, scale {kernel[0]:.3f}, deviation {kernel[1]:.3f}"),
+        assumptions=(
+            EVERY,
+            f"skewed mixtures, scale {kernel[0]:.3f}, deviation {kernel[1]:.3f}",
+            KURTOSIS,
+        ),
         finding=lambda e: (
             f"Not for one draw: the {e['quadrature'].message}, and {number_of(e['draws']):.3f} in eight "
             f"dimensions; {e['share'].message}."
@@ -191,7 +195,11 @@ def _for_every_draw(
                     named(_one_draw(_backwards, kernel[0]), "sign"),
                 ],
             },
-            assumptions=(POINTS, "in eight dimensions along two fields"),
+            assumptions=(
+                POINTS,
+                "in eight dimensions along two fields",
+                KURTOSIS,
+            ),
             group="ledger",
         ),
         **parts,

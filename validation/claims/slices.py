@@ -15,7 +15,7 @@ from ...numerics.score_models import ScoreModel
 from ...theory.protocols import Vector
 from ..claim import Check, Claim, Context
 from ..evidence import Evidence
-from .averages import TOLERANCE, drawn_mean, grid_means, largest, number_of
+from .averages import KURTOSIS, TOLERANCE, drawn_mean, grid_means, largest, number_of
 from .fields import bent, linear, outward, rippled
 from .laws import skewed_2d, skewed_8d
 from .tools import named
@@ -200,6 +200,7 @@ def sliced_claim() -> Claim:
             "the law of v has E v v' = I, as the usual Gaussian and Rademacher directions have",
             "'equivalent': equal for every model; decided for three models in the plane with exact averages over "
             "v, and for two in eight dimensions on draws",
+            KURTOSIS,
         ),
         finding=lambda e: (
             "E v v' = I gives equality "
