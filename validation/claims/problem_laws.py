@@ -39,7 +39,8 @@ NAMES = (
 )
 PLANE = ("banana-2d", "double-well-2d", "ring-2d", "funnel-2d")
 TOLERANCE = 0.2
-WIDE = 0.25  #: in 3,072 dimensions, where a draw costs a hundred times more; needs the fewest draws
+#: In 3,072 dimensions a draw costs a hundred times more, and this tolerance needs the fewest.
+WIDE = 0.25
 
 
 def _problem(name: str) -> Any:
