@@ -1,0 +1,195 @@
+"""Evidence by ball arithmetic, and the checks on objectives that it decides: O1, O2, O3, O6 to O10 and O25.
+
+A ball that excludes the claimed value refutes it; one that contains it supports it as far as it is narrow. Checks
+are functions of the factors that a text might have got wrong, so that mutants are calls with others. The numbers
+printed by texts and the kernels of the ledger are in :mod:`enclosed_numbers`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from functools import cache
+from typing import Any
+
+from ...numerics.enclosure import Enclosed, rational, rounded_down, rounded_up
+from ...numerics.enclosure_laws import ExactMixture
+from ...numerics.enclosure_models import ExactScore, PolynomialScore, RationalScore
+from ...numerics.enclosure_networks import TanhScore
+from ...numerics.enclosure_objectives import enclose_information, enclose_mean
+from ..claim import Check, Context
+from ..evidence import Allowed, Evidence, Measured
+
+#: digits after the point that a profile asks for; balls are made narrower by three more
+DIGITS: Mapping[str, int] = {"quick": 15, "standard": 30, "deep": 100}
+_SPARE = 3
+_VARIANCE = Fraction(9, 25)  #: of the noise: standard deviation 3/5
+
+
+def available() -> bool:
+    """Whether python-flint is installed; without it these checks are left out and the others still run."""
+    return importlib.util.find_spec("flint") is not None
+
+
+def attached(
+    checks: Mapping[str, Check], mutants: Mapping[str, Sequence[Check]]
+) -> tuple[dict[str, Check], dict[str, Sequence[Check]], tuple[str, ...]]:
+    """Checks and mutants for a claim, and an assumption to print: nothing but that where python-flint is missing."""
+    if available():
+        return dict(checks), dict(mutants), ()
+    missing = ", ".join(checks)
+    return (
+        {},
+        {},
+        (f"not run, since python-flint is missing: {missing} (pip install python-flint)",),
+    )
+
+
+def digits_of(ctx: Context) -> int:
+    """Digits that the profile asks for."""
+    return DIGITS.get(ctx.profile, DIGITS["standard"])
+
+
+def equals(
+    ball: Enclosed, claimed: Any = 0, *, digits: int | None = None, message: str = ""
+) -> Evidence:
+    """Evidence that the true value is ``claimed``: the difference, against ``10^-digits``.
+
+    A difference that excludes zero refutes the claim however small it is. One that is too wide, or about which
+    nothing is known, leaves it undecided.
+
+    Args:
+        ball: what was enclosed.
+        claimed: a rational number, or an enclosure of the other side.
+        digits: None: as asked for when the ball was made.
+        message: what was compared.
+    """
+    wanted = ball.asked if digits is None else digits
+    gap = ball - claimed
+    if gap.excludes(0):
+        allowed = Allowed(0.0, 0.0)
+        found = f"excluded by {gap.value:+.6g}"
+    else:
+        size = rounded_down(Fraction(1, 10) ** wanted)
+        allowed = Allowed(-size, size)
+        found = f"contained, to {gap.digits} digits" if gap.finite else "not enclosed"
+    return _evidence(gap, allowed, f"{message}: {found}" if message else found)
+
+
+def within(ball: Enclosed, low: Any, high: Any, *, message: str = "") -> Evidence:
+    """Evidence that the true value lies in ``[low, high]``, exact rational ends.
+
+    The ends are rounded inward and those of the ball outward, so that no outcome is due to rounding; of an interval
+    that float64 cannot show, the distance from its middle is measured.
+    """
+    a, b = rational(low, "low"), rational(high, "high")
+    text = f"{message}: {ball.text(18)}" if message else ball.text(18)
+    if rounded_up(a) > rounded_down(b):
+        middle = (a + b) / 2
+        return _evidence(
+            ball - middle, Allowed(-rounded_down(b - middle), rounded_down(b - middle)), text
+        )
+    return _evidence(ball, Allowed(rounded_up(a), rounded_down(b)), text)
+
+
+def printed_as(ball: Enclosed, text: str, *, message: str = "") -> Evidence:
+    """Evidence that the true value rounds to a printed decimal: half a unit of its last digit is allowed."""
+    places = len(text.split(".")[1]) if "." in text else 0
+    half = Fraction(1, 2 * 10**places)
+    shown = rational(text, "text")
+    return within(ball, shown - half, shown + half, message=message or f"printed {text}")
+
+
+def _evidence(ball: Enclosed, allowed: Allowed, message: str) -> Evidence:
+    value = min(max(ball.value, ball.low), ball.high) if ball.finite else 0.0
+    return Evidence(
+        check="",
+        kind="enclosure",
+        measured=Measured(value, ball.low, ball.high),
+        allowed=allowed,
+        n=ball.evaluations,
+        message=message,
+    )
+
+
+def worst_of(pieces: Sequence[Evidence]) -> Evidence:
+    """The piece with the most severe outcome, else the first."""
+    return max(pieces, key=lambda e: e.outcome.severity)
+
+
+@cache
+def law() -> ExactMixture:
+    """Three unequal components on the line, as in the rest of the ledger, with decimals taken exactly."""
+    return ExactMixture.make(
+        ["0.5", "0.3", "0.2"], ["-1.2", "0.4", "2.1"], ["0.09", "0.25", "0.5"]
+    )
+
+
+@cache
+def models() -> dict[str, ExactScore]:
+    """A linear model, a rational one, and a network with a hidden layer."""
+    return {
+        "linear": PolynomialScore(["0.3", "-0.8"]),
+        "rational": RationalScore(["0.2", "-1.1"], [1, 0, "0.4"]),
+        "network": TanhScore(
+            [[["0.9"], ["-0.7"], ["1.3"]], [["-0.8", "0.5", "-0.6"]]],
+            [["0.1", "-0.4", "0.2"], ["0.15"]],
+        ),
+    }
+
+
+@cache
+def _mean(model: str, what: str, digits: int) -> Enclosed:
+    return enclose_mean(law(), models()[model], what, digits=digits)
+
+
+@cache
+def _information(digits: int) -> Enclosed:
+    return enclose_information(law(), digits=digits)
+
+
+def gap(model: str, explicit: Any, square: Any, slope: Any, digits: int) -> Enclosed:
+    """``explicit E(s - p'/p)^2 - square E s^2 - slope E s'``."""
+    return (
+        _mean(model, "explicit", digits) * rational(explicit, "explicit")
+        - _mean(model, "square", digits) * rational(square, "square")
+        - _mean(model, "slope", digits) * rational(slope, "slope")
+    )
+
+
+def free_of_the_model(explicit: Any, square: Any, slope: Any) -> Check:
+    """O1 (1/2, 1/2, 1), O2 as printed (1, 1, 1) and corrected (1, 1, 2): the gap is one number for all models."""
+
+    def check(ctx: Context) -> Evidence:
+        d = digits_of(ctx)
+        gaps = {m: gap(m, explicit, square, slope, d + _SPARE) for m in models()}
+        first, *others = gaps
+        return worst_of(
+            [
+                equals(gaps[m] - gaps[first], digits=d, message=f"gap of {m} less that of {first}")
+                for m in others
+            ]
+        )
+
+    return check
+
+
+def constant(explicit: Any, square: Any, slope: Any, times: Any) -> Check:
+    """O1 (1/2, 1/2, 1, 1/2) and O3 (1, 1, 2, 1): the gap is ``times`` the Fisher information."""
+
+    def check(ctx: Context) -> Evidence:
+        d = digits_of(ctx)
+        information = _information(d + _SPARE)
+        claimed = information * rational(times, "times")
+        text = f"gap less {times} x {information.text(12)}"
+        return worst_of(
+            [
+                equals(
+                    gap(m, explicit, square, slope, d + _SPARE) - claimed, digits=d, message=text
+                )
+                for m in models()
+            ]
+        )
+
+    return check
