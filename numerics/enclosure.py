@@ -156,13 +156,13 @@ class Enclosed:
     @property
     def width(self) -> Fraction | float:
         """Length of the interval, exactly, or infinity."""
-        return 2 * _fraction(self.ball.rad()) if self.finite else math.inf
+        return Fraction(2) * _fraction(self.ball.rad()) if self.finite else math.inf
 
     @property
     def digits(self) -> int:
         """The largest n such that the interval is narrower than ``10^-n``."""
         width = self.width
-        if isinstance(width, float):
+        if not isinstance(width, Fraction):
             return -(10**9)
         if width == 0:
             return 10**9

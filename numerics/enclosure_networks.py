@@ -82,10 +82,13 @@ class TanhScore(ExactScore):
         if len(self.layers) == 1:
             value = [abs(shift[0]), abs(rows[0][0])]
         else:
-            value = [abs(shift[0]) + sum(abs(v) for v in rows[0])]
+            value = [sum(map(abs, rows[0]), abs(shift[0]))]
         slope = [Fraction(1)]
         for matrix, _ in self.layers:
-            slope = [sum(abs(v) * u for v, u in zip(row, slope, strict=True)) for row in matrix]
+            slope = [
+                sum((abs(v) * u for v, u in zip(row, slope, strict=True)), Fraction(0))
+                for row in matrix
+            ]
         return Growth([arb(exact(v)) for v in value], [arb(exact(slope[0]))])
 
     def floating(self) -> ScoreModel:

@@ -11,12 +11,22 @@ import importlib.util
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from functools import cache
+from math import factorial
 from typing import Any
 
-from ...numerics.enclosure import Enclosed, rational, rounded_down, rounded_up
+from ...numerics.enclosure import (
+    Enclosed,
+    enclosed,
+    exact,
+    library,
+    rational,
+    rounded_down,
+    rounded_up,
+)
 from ...numerics.enclosure_laws import ExactMixture
-from ...numerics.enclosure_models import ExactScore, PolynomialScore, RationalScore
+from ...numerics.enclosure_models import ExactScore, MixtureScore, PolynomialScore, RationalScore
 from ...numerics.enclosure_networks import TanhScore
+from ...numerics.enclosure_noise import enclose_dsm, enclose_dsm_constant, enclose_variation
 from ...numerics.enclosure_objectives import enclose_information, enclose_mean
 from ..claim import Check, Context
 from ..evidence import Allowed, Evidence, Measured
@@ -75,6 +85,12 @@ def equals(
         allowed = Allowed(-size, size)
         found = f"contained, to {gap.digits} digits" if gap.finite else "not enclosed"
     return _evidence(gap, allowed, f"{message}: {found}" if message else found)
+
+
+def exactly(value: Any, digits: int) -> Enclosed:
+    """A rational number as an enclosure."""
+    one = rational(value, "value")
+    return enclosed(lambda work: library().arb(exact(one)), digits=digits)
 
 
 def within(ball: Enclosed, low: Any, high: Any, *, message: str = "") -> Evidence:
@@ -189,6 +205,177 @@ def constant(explicit: Any, square: Any, slope: Any, times: Any) -> Check:
                     gap(m, explicit, square, slope, d + _SPARE) - claimed, digits=d, message=text
                 )
                 for m in models()
+            ]
+        )
+
+    return check
+
+
+def by_parts(factor: Any) -> Check:
+    """O25 (1): ``E s p'/p + factor E s' = 0`` for every model."""
+
+    def check(ctx: Context) -> Evidence:
+        d = digits_of(ctx)
+        return worst_of(
+            [
+                equals(
+                    _mean(m, "product", d + _SPARE)
+                    + _mean(m, "slope", d + _SPARE) * rational(factor, "factor"),
+                    digits=d,
+                    message=f"E s p'/p + {factor} E s' of {m}",
+                )
+                for m in models()
+            ]
+        )
+
+    return check
+
+
+def boundary(term: Any) -> Check:
+    """O25, where p s does not vanish: on Exp(1) ``E s p'/p + E s' + term s(0) = 0`` (1), in exact fractions."""
+
+    def check(ctx: Context) -> Evidence:
+        s = [Fraction(13, 10), Fraction(1, 2), Fraction(-1, 5)]  # E x^k = k!
+        mean = sum((c * factorial(k) for k, c in enumerate(s)), Fraction(0))
+        slope = sum((k * c * factorial(k - 1) for k, c in enumerate(s) if k), Fraction(0))
+        rest = slope - mean + rational(term, "term") * s[0]
+        message = f"on the exponential law, plus {term} x s(0)"
+        return equals(exactly(rest, digits_of(ctx)), message=message)
+
+    return check
+
+
+@cache
+def _dsm(model: str, route: str, target: Fraction, digits: int) -> Enclosed:
+    """``E (s(x~) - target (x - x~)/sigma^2)^2``."""
+    return enclose_dsm(
+        law(),
+        models()[model],
+        variance=_VARIANCE,
+        factor=1,
+        target=target,
+        route=route,
+        digits=digits,
+    )
+
+
+@cache
+def _noised_explicit(model: str, digits: int) -> Enclosed:
+    q = law().diffuse(1, _VARIANCE)
+    return enclose_mean(q, models()[model], "explicit", digits=digits)
+
+
+@cache
+def _spread(digits: int) -> Enclosed:
+    return enclose_dsm_constant(law(), variance=_VARIANCE, factor=1, digits=digits)
+
+
+def denoising_gap(times: Any, target: Any = 1) -> Check:
+    """O9 as printed (0) and O10 (1): ``DSM - ESM(q_sigma) = times E Var(target | x~)`` for every model."""
+
+    def check(ctx: Context) -> Evidence:
+        d = digits_of(ctx)
+        claimed = _spread(d + _SPARE) * rational(times, "times")
+        goal = rational(target, "target")
+        return worst_of(
+            [
+                equals(
+                    _dsm(m, "posterior", goal, d + _SPARE)
+                    - _noised_explicit(m, d + _SPARE)
+                    - claimed,
+                    digits=d,
+                    message=f"denoising less explicit loss of {m}, less {times} x the mean variance of the target",
+                )
+                for m in models()
+            ]
+        )
+
+    return check
+
+
+def denoising_gap_free_of_the_model(target: Any = 1) -> Check:
+    """O10 (1): ``DSM - ESM(q_sigma)`` is one number for all models."""
+
+    def check(ctx: Context) -> Evidence:
+        d, goal = digits_of(ctx), rational(target, "target")
+        gaps = {
+            m: _dsm(m, "posterior", goal, d + _SPARE) - _noised_explicit(m, d + _SPARE)
+            for m in models()
+        }
+        first, *others = gaps
+        return worst_of(
+            [
+                equals(gaps[m] - gaps[first], digits=d, message=f"gap of {m} less that of {first}")
+                for m in others
+            ]
+        )
+
+    return check
+
+
+def noise_form(power: int) -> Check:
+    """O7 as printed (-2) and corrected (0): ``J_DSM = sigma^power / 2 E (s(x + sigma eps) + eps / sigma)^2``.
+
+    The left side goes through the law of x given x~, the right one through that of eps.
+    """
+
+    def check(ctx: Context) -> Evidence:
+        d = digits_of(ctx)
+        weight = _VARIANCE ** (power // 2) / 2
+        return worst_of(
+            [
+                equals(
+                    _dsm(m, "posterior", Fraction(1), d + _SPARE) / 2
+                    - _dsm(m, "noise", Fraction(1), d + _SPARE) * weight,
+                    digits=d,
+                    message=f"J_DSM of {m} less {weight} E (s + eps/sigma)^2, sigma = 3/5",
+                )
+                for m in models()
+            ]
+        )
+
+    return check
+
+
+def noise_weight(factor: Any, power: int) -> Check:
+    """O8 (1/2, -2): ``J_DSM = factor sigma^power E (eps_theta - eps)^2`` with ``eps_theta = -sigma s``.
+
+    ``E (eps_theta - eps)^2 = sigma^2 E (s + eps/sigma)^2``.
+    """
+
+    def check(ctx: Context) -> Evidence:
+        d = digits_of(ctx)
+        weight = rational(factor, "factor") * _VARIANCE ** (power // 2)
+        return worst_of(
+            [
+                equals(
+                    _dsm(m, "posterior", Fraction(1), d + _SPARE) / 2
+                    - _dsm(m, "noise", Fraction(1), d + _SPARE) * _VARIANCE * weight,
+                    digits=d,
+                    message=f"J_DSM of {m} less w E (eps_theta - eps)^2 with w = {weight}, sigma = 3/5",
+                )
+                for m in models()
+            ]
+        )
+
+    return check
+
+
+def minimiser(variance: Any = _VARIANCE, factor: Any = 1) -> Check:
+    """O6 (sigma^2, 1): the first variation of J_DSM at ``factor`` times the score of ``q_s``, s^2 = ``variance``."""
+
+    def check(ctx: Context) -> Evidence:
+        d = digits_of(ctx)
+        at = MixtureScore(law().diffuse(1, variance), factor)
+        directions = {"1 + x": PolynomialScore([1, 1]), "the network": models()["network"]}
+        return worst_of(
+            [
+                equals(
+                    enclose_variation(law(), at, h, variance=_VARIANCE, digits=d + _SPARE),
+                    digits=d,
+                    message=f"derivative of J_DSM along {name}",
+                )
+                for name, h in directions.items()
             ]
         )
 
