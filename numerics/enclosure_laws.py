@@ -119,22 +119,58 @@ class ExactMixture:
         ]
 
     def density_and_slope(self, z: Any) -> tuple[Any, Any]:
-        """``p(z)`` and ``p'(z)``. Their quotient is the score: balls do not underflow, so nothing else is needed."""
-        p = slope = None
+        """``p(z)`` and ``p'(z)``, for integrands without division by p."""
+        p = slope = library().acb(0)
         for norm, m, half, inverse in _constants(self, library().ctx.prec):
             off = z - m
             e = (off * off * half).exp() * norm
-            d = off * e * inverse
-            p, slope = (e, -d) if p is None else (p + e, slope - d)
+            p, slope = p + e, slope - off * e * inverse
         return p, slope
 
-    def curvature(self, z: Any) -> Any:
-        """``p''(z)``."""
-        total = library().acb(0)
-        for norm, m, half, inverse in _constants(self, library().ctx.prec):
-            square = (z - m) ** 2
-            total += (square * half).exp() * norm * inverse * (square * inverse - 1)
-        return total
+    def ratios(self, z: Any) -> tuple[int, Any, list[Any]]:
+        """The index of the component that leads at the middle of z, its density, and all densities over it.
+
+        Far out all of them turn many times within a ball, so that their sum cannot be told from zero; the ratios
+        do not. The function is the same whichever component leads.
+        """
+        x = float(z.real.mid())
+        guides = _guides(self)
+        lead = max(
+            range(len(guides)), key=lambda k: guides[k][0] + guides[k][2] * (x - guides[k][1]) ** 2
+        )
+        norm, m, half, _ = _constants(self, library().ctx.prec)[lead]
+        found = []
+        for entry in _quotients(self, lead, library().ctx.prec):
+            if entry is None:
+                found.append(library().acb(1))
+                continue
+            factor, rate, centre, power = entry
+            off = z - centre
+            found.append(((off * off if power == 2 else off) * rate).exp() * factor)
+        off = z - m
+        return lead, (off * off * half).exp() * norm, found
+
+    def relative(self, z: Any) -> tuple[Any, Any, Any]:
+        """``(e, R, G)`` with ``p = e R`` and ``p' = e G``: the score is ``G / R``."""
+        return self.relative_curvature(z)[:3]
+
+    def relative_curvature(self, z: Any) -> tuple[Any, Any, Any, Any]:
+        """``(e, R, G, H)``: besides those of :meth:`relative`, ``p'' = e H``."""
+        _, e, ratios = self.ratios(z)
+        total = slope = curvature = library().acb(0)
+        constants = _constants(self, library().ctx.prec)
+        for rho, (_, m, _, inverse) in zip(ratios, constants, strict=True):
+            pull = (m - z) * inverse
+            total, slope = total + rho, slope + pull * rho
+            curvature = curvature + (pull * pull - inverse) * rho
+        return e, total, slope, curvature
+
+    def logarithm(self, z: Any, analytic: bool) -> tuple[Any, Any]:
+        """``p(z)`` and ``log p(z)``; ``analytic`` as in :meth:`Work.integral`."""
+        lead, e, ratios = self.ratios(z)
+        norm, m, half, _ = _constants(self, library().ctx.prec)[lead]
+        total = sum(ratios, library().acb(0))
+        return e * total, (z - m) ** 2 * half + norm.log() + total.log(analytic=analytic)
 
     def box(self, digits: int, degree: int = 4) -> int:
         """A half-width R beyond which polynomials of that degree count for less than ``10^-digits``, about."""
@@ -195,6 +231,36 @@ def _constants(law: ExactMixture, bits: int) -> tuple[tuple[Any, Any, Any, Any],
         norm = arb(exact(w)) / (2 * arb.pi() * exact(v)).sqrt()
         found.append((norm, arb(exact(m)), arb(exact(-1 / (2 * v))), arb(exact(1 / v))))
     return tuple(found)
+
+
+@lru_cache(maxsize=256)
+def _guides(law: ExactMixture) -> list[tuple[float, float, float]]:
+    """Log-densities of the components in float64, which only say which one to divide by."""
+    return [
+        (math.log(float(w)) - 0.5 * math.log(float(v)), float(m), -0.5 / float(v))
+        for w, m, v in zip(law.weights, law.means, law.variances, strict=True)
+    ]
+
+
+@lru_cache(maxsize=512)
+def _quotients(law: ExactMixture, lead: int, bits: int) -> list[tuple[Any, Any, Any, int] | None]:
+    """Every component over the leading one as ``factor exp(rate (z - centre)^power)``; None for itself."""
+    arb = library().arb
+    w0, m0, v0 = (part[lead] for part in (law.weights, law.means, law.variances))
+    found: list[tuple[Any, Any, Any, int] | None] = []
+    for k, (w, m, v) in enumerate(zip(law.weights, law.means, law.variances, strict=True)):
+        # The exponent is a z^2 + b z + c.
+        a, b = 1 / (2 * v0) - 1 / (2 * v), m / v - m0 / v0
+        c = m0 * m0 / (2 * v0) - m * m / (2 * v)
+        factor = arb(exact(w / w0)) * arb(exact(v0 / v)).sqrt()
+        if k == lead:
+            found.append(None)
+        elif a:
+            factor *= arb(exact(c - b * b / (4 * a))).exp()
+            found.append((factor, arb(exact(a)), arb(exact(-b / (2 * a))), 2))
+        else:
+            found.append((factor * arb(exact(c)).exp(), arb(exact(b)), arb(0), 1))
+    return found
 
 
 def exact_law(law: Any) -> ExactMixture:

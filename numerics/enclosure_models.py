@@ -213,13 +213,18 @@ class MixtureScore(ExactScore):
 
     def value(self, z: Any, analytic: bool) -> Any:
         """See :class:`ExactScore`; a zero of p gives a ball that is not finite."""
-        p, d = self.law.density_and_slope(z)
-        return d / p * exact(self.factor)
+        _, total, slope = self.law.relative(z)
+        return slope / total * exact(self.factor)
 
     def slope(self, z: Any, analytic: bool) -> Any:
-        """``p''/p - (p'/p)^2``."""
-        p, d = self.law.density_and_slope(z)
-        return (self.law.curvature(z) / p - (d / p) ** 2) * exact(self.factor)
+        """``s' = p''/p - (p'/p)^2``."""
+        return self.values(z, analytic)[1]
+
+    def values(self, z: Any, analytic: bool) -> tuple[Any, Any]:
+        """See :class:`ExactScore`."""
+        _, total, slope, curvature = self.law.relative_curvature(z)
+        s, c = slope / total, exact(self.factor)
+        return s * c, (curvature / total - s * s) * c
 
     def growth(self, reach: int) -> Growth:
         """``s' = Var(s_k) - E 1/v_k`` over the posterior of the component, and ``|s_k|`` is bounded like ``|s|``."""

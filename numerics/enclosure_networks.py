@@ -79,10 +79,8 @@ class TanhScore(ExactScore):
         """``|s| <= |b_L| + sum |W_L|`` (linear if there is one layer), ``|s'|`` below the product of the ``|W|``."""
         arb = library().arb
         rows, shift = self.layers[-1]
-        if len(self.layers) == 1:
-            value = [abs(shift[0]), abs(rows[0][0])]
-        else:
-            value = [sum(map(abs, rows[0]), abs(shift[0]))]
+        last = [abs(shift[0]), sum(map(abs, rows[0]), Fraction(0))]
+        value = last if len(self.layers) == 1 else [last[0] + last[1]]
         slope = [Fraction(1)]
         for matrix, _ in self.layers:
             slope = [

@@ -139,12 +139,13 @@ def enclose_dsm_constant(
     noised = _noised(base, scale, variance, "posterior", 1)
 
     def density(_: ExactScore, z: Any, analytic: bool) -> Any:
+        _, e, ratios = noised.law.ratios(z)
         mass = mean = square = library().acb(0)
-        for e, (slope, shift, rest) in zip(noised.law.joint(z), noised.targets, strict=True):
+        for rho, (slope, shift, rest) in zip(ratios, noised.targets, strict=True):
             t = z * exact(slope) + exact(shift)
-            mass, mean = mass + e, mean + e * t
-            square = square + e * (t * t + exact(rest))
-        return square - mean * mean / mass
+            mass, mean = mass + rho, mean + rho * t
+            square = square + rho * (t * t + exact(rest))
+        return e * (square - mean * mean / mass)
 
     def bound(_: Growth) -> Majorant:
         t = noised.target_growth()
@@ -181,10 +182,11 @@ def enclose_variation(
         raise bad("direction", "a model with breaks", "an analytic one", "choose another")
 
     def density(s: ExactScore, z: Any, analytic: bool) -> Any:
+        _, e, ratios = noised.law.ratios(z)
         value, total = s.value(z, analytic), library().acb(0)
-        for e, (slope, shift, _) in zip(noised.law.joint(z), noised.targets, strict=True):
-            total += e * (value - z * exact(slope) - exact(shift))
-        return total * h.value(z, analytic)
+        for rho, (slope, shift, _) in zip(ratios, noised.targets, strict=True):
+            total += rho * (value - z * exact(slope) - exact(shift))
+        return e * total * h.value(z, analytic)
 
     def bound(growth: Growth) -> Majorant:
         reach = noised.law.box(digits)

@@ -162,8 +162,8 @@ def _squared(a: Majorant) -> Majorant:
 
 
 def _explicit(p: ExactMixture, s: ExactScore, z: Any, analytic: bool) -> Any:
-    density, slope = p.density_and_slope(z)
-    return density * (s.value(z, analytic) - slope / density) ** 2
+    e, total, slope = p.relative(z)
+    return e * (s.value(z, analytic) * total - slope) ** 2 / total
 
 
 def _implicit(p: ExactMixture, s: ExactScore, z: Any, analytic: bool, trace: Fraction) -> Any:
@@ -197,8 +197,8 @@ def enclose_information(law: Any, *, digits: int = 30) -> Enclosed:
     p = exact_law(law)
 
     def density(_: ExactScore, z: Any, analytic: bool) -> Any:
-        mass, slope = p.density_and_slope(z)
-        return slope * slope / mass
+        e, total, slope = p.relative(z)
+        return e * slope * slope / total
 
     return expectation_ball(
         p, PolynomialScore([0]), density, lambda g: _squared(p.score_growth()), digits=digits
@@ -215,8 +215,8 @@ def enclose_entropy(law: Any, *, digits: int = 30) -> Enclosed:
     p = exact_law(law)
 
     def density(_: ExactScore, z: Any, analytic: bool) -> Any:
-        mass = p.density_and_slope(z)[0]
-        return -mass * mass.log(analytic=analytic)
+        mass, log = p.logarithm(z, analytic)
+        return -mass * log
 
     return expectation_ball(
         p, PolynomialScore([0]), density, lambda g: p.log_growth(), digits=digits
@@ -236,8 +236,8 @@ def enclose_entropy_rate(law: Any, *, digits: int = 30) -> Enclosed:
     p = exact_law(law)
 
     def density(_: ExactScore, z: Any, analytic: bool) -> Any:
-        mass = p.density_and_slope(z)[0]
-        return -p.curvature(z) / 2 * mass.log(analytic=analytic)
+        e, _, _, curvature = p.relative_curvature(z)
+        return -e * curvature / 2 * p.logarithm(z, analytic)[1]
 
     def bound(_: Growth) -> Majorant:
         s, arb = p.score_growth(), library().arb
