@@ -172,17 +172,25 @@ def _implicit(p: ExactMixture, s: ExactScore, z: Any, analytic: bool, trace: Fra
 
 
 def exact_score(score: Any) -> ExactScore:
-    """An :class:`ExactScore`.
+    """An :class:`ExactScore` from itself, a sympy expression in one symbol, or a torch network of Linear and Tanh.
 
     Raises:
         ValueError: a plain function: nothing says where it is analytic, nor how it grows.
     """
     if isinstance(score, ExactScore):
         return score
+    if hasattr(score, "free_symbols"):
+        from .enclosure_expressions import ExpressionScore
+
+        return ExpressionScore(score)
+    if hasattr(score, "named_parameters"):
+        from .enclosure_torch import exact_network
+
+        return exact_network(score)
     raise bad(
         "score",
         type(score).__name__,
-        "an ExactScore: PolynomialScore, RationalScore, TanhScore, ExpressionScore",
+        "an ExactScore, a sympy expression in x, or a torch network of Linear and Tanh",
         "a plain function cannot say where it is analytic",
     )
 
