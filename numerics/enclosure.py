@@ -95,7 +95,7 @@ def rounded_up(value: Fraction) -> float:
 
 def rounded_down(value: Fraction) -> float:
     """The greatest float64 that is not above ``value``."""
-    return -rounded_up(-value)
+    return 0.0 - rounded_up(-value)
 
 
 def _nearest(value: Fraction) -> float:
@@ -318,7 +318,7 @@ def enclosed(
     """
     if not isinstance(digits, int) or isinstance(digits, bool) or not 0 < digits <= 10_000:
         raise bad("digits", repr(digits), "an integer from 1 to 10,000", "pass e.g. 30")
-    carried, best = digits + 4, None
+    carried, best = digits + 3, None
     for attempt in range(rounds):
         bits = math.ceil(carried * _BITS) + 16
         most = (400 * bits if limit is None else limit) * 4**attempt

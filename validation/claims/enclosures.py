@@ -29,11 +29,11 @@ from ...numerics.enclosure_networks import TanhScore
 from ...numerics.enclosure_noise import enclose_dsm, enclose_dsm_constant, enclose_variation
 from ...numerics.enclosure_objectives import enclose_information, enclose_mean
 from ..claim import Check, Context
-from ..evidence import Allowed, Evidence, Measured
+from ..evidence import Allowed, Evidence, Measured, Outcome
 
-#: digits after the point that a profile asks for; balls are made narrower by three more
+#: digits after the point that a profile asks for; balls are made narrower by two more
 DIGITS: Mapping[str, int] = {"quick": 15, "standard": 30, "deep": 100}
-_SPARE = 3
+SPARE = 2
 _VARIANCE = Fraction(9, 25)  #: of the noise: standard deviation 3/5
 
 
@@ -83,8 +83,14 @@ def equals(
     else:
         size = rounded_down(Fraction(1, 10) ** wanted)
         allowed = Allowed(-size, size)
-        found = f"contained, to {gap.digits} digits" if gap.finite else "not enclosed"
+        found = f"contained, {_known(gap)}"
     return _evidence(gap, allowed, f"{message}: {found}" if message else found)
+
+
+def _known(ball: Enclosed) -> str:
+    if not ball.finite:
+        return "but nothing is known"
+    return "exactly" if ball.width == 0 else f"to {ball.digits} digits"
 
 
 def exactly(value: Any, digits: int) -> Enclosed:
@@ -96,17 +102,21 @@ def exactly(value: Any, digits: int) -> Enclosed:
 def within(ball: Enclosed, low: Any, high: Any, *, message: str = "") -> Evidence:
     """Evidence that the true value lies in ``[low, high]``, exact rational ends.
 
-    The ends are rounded inward and those of the ball outward, so that no outcome is due to rounding; of an interval
-    that float64 cannot show, the distance from its middle is measured.
+    The ends are rounded inward and those of the ball outward, so that no outcome is due to rounding. Where float64
+    cannot tell the two apart, the distance from the nearer end is measured instead.
     """
     a, b = rational(low, "low"), rational(high, "high")
     text = f"{message}: {ball.text(18)}" if message else ball.text(18)
-    if rounded_up(a) > rounded_down(b):
-        middle = (a + b) / 2
-        return _evidence(
-            ball - middle, Allowed(-rounded_down(b - middle), rounded_down(b - middle)), text
-        )
-    return _evidence(ball, Allowed(rounded_up(a), rounded_down(b)), text)
+    if not ball.finite:
+        return _evidence(ball, Allowed(rounded_down(a), rounded_up(b)), text)
+    near = a if abs(ball.ends[0] - a) < abs(ball.ends[1] - b) else b
+    for zero in (Fraction(0), near):
+        ends = rounded_up(a - zero), rounded_down(b - zero)
+        if ends[0] <= ends[1]:
+            found = _evidence(ball - zero, Allowed(*ends), text)
+            if found.outcome is not Outcome.UNDECIDED:
+                return found
+    return _evidence(ball - near, Allowed(rounded_down(a - near), rounded_up(b - near)), text)
 
 
 def printed_as(ball: Enclosed, text: str, *, message: str = "") -> Evidence:
@@ -179,7 +189,7 @@ def free_of_the_model(explicit: Any, square: Any, slope: Any) -> Check:
 
     def check(ctx: Context) -> Evidence:
         d = digits_of(ctx)
-        gaps = {m: gap(m, explicit, square, slope, d + _SPARE) for m in models()}
+        gaps = {m: gap(m, explicit, square, slope, d + SPARE) for m in models()}
         first, *others = gaps
         return worst_of(
             [
@@ -196,13 +206,13 @@ def constant(explicit: Any, square: Any, slope: Any, times: Any) -> Check:
 
     def check(ctx: Context) -> Evidence:
         d = digits_of(ctx)
-        information = _information(d + _SPARE)
+        information = _information(d + SPARE)
         claimed = information * rational(times, "times")
         text = f"gap less {times} x {information.text(12)}"
         return worst_of(
             [
                 equals(
-                    gap(m, explicit, square, slope, d + _SPARE) - claimed, digits=d, message=text
+                    gap(m, explicit, square, slope, d + SPARE) - claimed, digits=d, message=text
                 )
                 for m in models()
             ]
@@ -219,8 +229,8 @@ def by_parts(factor: Any) -> Check:
         return worst_of(
             [
                 equals(
-                    _mean(m, "product", d + _SPARE)
-                    + _mean(m, "slope", d + _SPARE) * rational(factor, "factor"),
+                    _mean(m, "product", d + SPARE)
+                    + _mean(m, "slope", d + SPARE) * rational(factor, "factor"),
                     digits=d,
                     message=f"E s p'/p + {factor} E s' of {m}",
                 )
@@ -275,13 +285,13 @@ def denoising_gap(times: Any, target: Any = 1) -> Check:
 
     def check(ctx: Context) -> Evidence:
         d = digits_of(ctx)
-        claimed = _spread(d + _SPARE) * rational(times, "times")
+        claimed = _spread(d + SPARE) * rational(times, "times")
         goal = rational(target, "target")
         return worst_of(
             [
                 equals(
-                    _dsm(m, "posterior", goal, d + _SPARE)
-                    - _noised_explicit(m, d + _SPARE)
+                    _dsm(m, "posterior", goal, d + SPARE)
+                    - _noised_explicit(m, d + SPARE)
                     - claimed,
                     digits=d,
                     message=f"denoising less explicit loss of {m}, less {times} x the mean variance of the target",
@@ -299,7 +309,7 @@ def denoising_gap_free_of_the_model(target: Any = 1) -> Check:
     def check(ctx: Context) -> Evidence:
         d, goal = digits_of(ctx), rational(target, "target")
         gaps = {
-            m: _dsm(m, "posterior", goal, d + _SPARE) - _noised_explicit(m, d + _SPARE)
+            m: _dsm(m, "posterior", goal, d + SPARE) - _noised_explicit(m, d + SPARE)
             for m in models()
         }
         first, *others = gaps
@@ -325,8 +335,8 @@ def noise_form(power: int) -> Check:
         return worst_of(
             [
                 equals(
-                    _dsm(m, "posterior", Fraction(1), d + _SPARE) / 2
-                    - _dsm(m, "noise", Fraction(1), d + _SPARE) * weight,
+                    _dsm(m, "posterior", Fraction(1), d + SPARE) / 2
+                    - _dsm(m, "noise", Fraction(1), d + SPARE) * weight,
                     digits=d,
                     message=f"J_DSM of {m} less {weight} E (s + eps/sigma)^2, sigma = 3/5",
                 )
@@ -349,8 +359,8 @@ def noise_weight(factor: Any, power: int) -> Check:
         return worst_of(
             [
                 equals(
-                    _dsm(m, "posterior", Fraction(1), d + _SPARE) / 2
-                    - _dsm(m, "noise", Fraction(1), d + _SPARE) * _VARIANCE * weight,
+                    _dsm(m, "posterior", Fraction(1), d + SPARE) / 2
+                    - _dsm(m, "noise", Fraction(1), d + SPARE) * _VARIANCE * weight,
                     digits=d,
                     message=f"J_DSM of {m} less w E (eps_theta - eps)^2 with w = {weight}, sigma = 3/5",
                 )
@@ -371,7 +381,7 @@ def minimiser(variance: Any = _VARIANCE, factor: Any = 1) -> Check:
         return worst_of(
             [
                 equals(
-                    enclose_variation(law(), at, h, variance=_VARIANCE, digits=d + _SPARE),
+                    enclose_variation(law(), at, h, variance=_VARIANCE, digits=d + SPARE),
                     digits=d,
                     message=f"derivative of J_DSM along {name}",
                 )
