@@ -110,13 +110,12 @@ def within(ball: Enclosed, low: Any, high: Any, *, message: str = "") -> Evidenc
     if not ball.finite:
         return _evidence(ball, Allowed(rounded_down(a), rounded_up(b)), text)
     near = a if abs(ball.ends[0] - a) < abs(ball.ends[1] - b) else b
-    for zero in (Fraction(0), near):
-        ends = rounded_up(a - zero), rounded_down(b - zero)
-        if ends[0] <= ends[1]:
-            found = _evidence(ball - zero, Allowed(*ends), text)
-            if found.outcome is not Outcome.UNDECIDED:
-                return found
-    return _evidence(ball - near, Allowed(rounded_down(a - near), rounded_up(b - near)), text)
+    if rounded_up(a) <= rounded_down(b):
+        found = _evidence(ball, Allowed(rounded_up(a), rounded_down(b)), text)
+        if found.outcome is not Outcome.UNDECIDED:
+            return found
+    allowed = Allowed(rounded_up(a - near), rounded_down(b - near))
+    return _evidence(ball - near, allowed, f"{text}, measured from {float(near):g}")
 
 
 def printed_as(ball: Enclosed, text: str, *, message: str = "") -> Evidence:
