@@ -195,8 +195,8 @@ class ExpressionScore(ExactScore):
                 wanted = f"{inner} known to be positive on the line"
                 raise bad("score", f"{part}", wanted, "rewrite it, e.g. with 1 + x^2")
         if part.is_Pow and part.exp.is_negative and part.base.has(self.x):
-            coefficients = polynomial_of(part.base, self.x)
-            if coefficients is not None and sp.Poly(part.base, self.x).count_roots() > 0:
+            base = part.base.args[0] if isinstance(part.base, sp.Abs) else part.base
+            if polynomial_of(base, self.x) and sp.Poly(base, self.x).count_roots() > 0:
                 raise bad("score", f"{part}", "no pole on the line", "move the zero off it")
 
     def _kinks(self) -> tuple[Fraction, ...]:

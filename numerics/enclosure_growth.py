@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from ..theory._checks import bad
-from .enclosure import exact, library
+from .enclosure import Enclosed, exact, library
 from .enclosure_laws import Majorant, majorant_product, majorant_sum
 
 
@@ -87,6 +87,11 @@ def least(expr: Any, x: Any, reach: int) -> Fraction:
         return least(expr.args[0], x, reach)
     if expr.is_Add and all(e.is_nonnegative for e in expr.args):
         return sum((least(e, x, reach) for e in expr.args), Fraction(0))
+    if expr.is_Add and expr.args[0].is_Rational:  # a number that outweighs bounded terms
+        bounds = [majorant(e, x, reach) for e in expr.args[1:]]
+        if all(len(b) == 1 for b in bounds):
+            rest = Enclosed(sum((b[0] for b in bounds), library().arb(0)), 1).ends[1]
+            return max(abs(Fraction(int(expr.args[0].p), int(expr.args[0].q))) - rest, Fraction(0))
     if expr.is_Pow and expr.exp.is_Rational and expr.exp > 0:
         # A root of what is above one is above one; a root of what is below is larger than that.
         below = min(least(expr.base, x, reach), Fraction(1))

@@ -144,3 +144,31 @@ def test_values_of_the_evidence_hold_the_ball():
     piece = e.denoising_gap(0)(context("quick"))
     assert piece.measured is not None and not math.isnan(piece.value)
     assert piece.measured.low <= piece.value <= piece.measured.high
+
+
+#: entry: (check of the ledger, its reading by enclosure)
+PRINTED = {
+    "O1": ("quadrature", e.free_of_the_model("1/2", "1/2", 1)),
+    "O2": ("quadrature", e.free_of_the_model(1, 1, 1)),
+    "O25": ("quadrature", e.by_parts(1)),
+    "S4.density": ("value", n.decimal("density", "0.1471")),
+    "S4.derivative": ("value", n.decimal("derivative", "0.1504")),
+    "S4.score": ("value", n.decimal("score", "1.0227")),
+    "S4.step": ("value", n.decimal("step", "0.4563")),
+    "S8.a": ("value", n.decimal("left", "0.0440")),
+    "S8.b": ("value", n.decimal("sum", "0.3687")),
+    "S8.c": ("value", n.decimal("pull-left", "0.1100")),
+    "S8.d": ("value", n.decimal("pull-right", "0.4871")),
+    "S8.e": ("value", n.quotient("0.1504", "0.1471", "1.0227")),
+    "S8.f": ("value", n.decimal("drift", "0.0511")),
+    "S8.g": ("rest", n.cancelled(0, "1/5")),
+    "L4": ("variance", n.stationary("0.1", n.target_variance)),
+    "L5": ("variance", n.stationary("0.05", n.target_variance)),
+}
+
+
+@pytest.mark.parametrize("id", PRINTED)
+def test_enclosures_and_the_other_kinds_agree_on_what_is_printed(id):
+    name, enclosed = PRINTED[id]
+    other = CLAIMS[id].checks[name](context("quick"))
+    assert other.kind != "enclosure" and other.outcome is enclosed(context("quick")).outcome
