@@ -22,6 +22,7 @@ from ..theory.protocols import Vector
 from ._sample_mutants import Stream, bounded_mutants, exact_mutants, repeated_mutant
 from ._sample_run import LOOKS, Batches, Run
 from ._sample_words import NOT_CHECKED, ROUNDED, diagnosis, pieces
+from ._unmapped import Unmapped, judge
 from ._user_code import UserCodeError, as_draws, call_user, law_or_refuse
 from .evidence import Evidence, Outcome
 from .verdict import Mutant, Verdict
@@ -117,7 +118,17 @@ def check_samples(
     try:
         shape = gaussianiser(target)
     except ValueError as error:
-        return replace(bare, finding=f"not decided: {error}")
+        if not (
+            hasattr(target, "score")
+            or hasattr(target, "draw_with")
+            or hasattr(target, "transport")
+        ):
+            return replace(bare, finding=f"not decided: {error}")
+        other = Unmapped(target, tolerance, exact, false_alarm, seed)
+        n = other.wanted if budget is None else int(budget)
+        return judge(
+            other, bare, _source(draw, int(target.dim), n, seed, timeout, backend, device)
+        )
     wanted = _needed(shape, tolerance, false_alarm)
     n = min(wanted, _MOST) if budget is None else int(budget)
     run = Run(shape, target, tolerance, exact, false_alarm, seed, dtype == "float32")
