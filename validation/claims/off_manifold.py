@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -13,7 +12,7 @@ from ...theory.mixtures import Gaussian, GaussianMixture
 from ...theory.protocols import Vector
 from ..claim import Check, Claim, Context
 from ..evidence import Evidence
-from .averages import hull, number_of, shown
+from .averages import hull, shown
 from .subspace import axes, on_line, on_plane
 from .tools import agreement, named
 
@@ -165,8 +164,8 @@ CLAIMS: tuple[Claim, ...] = (
             "models: s = 0, the score of the Gaussian with the same two moments, three times the score",
         ),
         finding=lambda e: (
-            f"{e['share'].message}, not more than half: what the sum over samples leaves out it cannot be "
-            "dominated by. The model is free there because the weight is missing, not because it is large."
+            f"{e['share'].message}; an average over samples is not dominated by a region that holds none of "
+            "them. The model is free there because the weight is missing, not because it is large."
         ),
         role="printed",
         group="ledger",

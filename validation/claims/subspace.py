@@ -20,7 +20,9 @@ from .tools import EPS, agreement, named, number
 LEVELS = (1e-6, 1e-4, 1e-2, 0.3, 2.0)
 SPAN = f"sigma from {LEVELS[0]:g} to {LEVELS[-1]:g}"
 INSIDE = np.array([[0.5, -1.0], [-0.8, 0.7]])  #: means of the components, in the plane
-ROOTS = np.array([[[0.9, 0.0], [0.4, 0.3]], [[0.3, 0.2], [0.0, 0.6]]])  #: roots of their covariances
+ROOTS = np.array(
+    [[[0.9, 0.0], [0.4, 0.3]], [[0.3, 0.2], [0.0, 0.6]]]
+)  #: roots of their covariances
 RADIUS = 1.3  #: of the ring
 
 
@@ -42,7 +44,7 @@ def on_plane(std: float, weights: tuple[float, ...] = (0.6, 0.4)) -> GaussianMix
 def on_line(std: float) -> tuple[GaussianMixture, Vector, Vector]:
     """Two components on a tilted line in the plane plus noise ``std``, with the line's direction and normal."""
     u, normal = np.array([0.8, 0.6]), np.array([-0.6, 0.8])
-    means = np.outer([-1.0, 1.2], u) + [0.3, -0.4]
+    means = np.outer([-1.0, 1.2], u) + np.array([0.3, -0.4])
     factors = np.array([0.8, 0.4])[:, None, None] * u[:, None]
     return GaussianMixture.low_rank([0.6, 0.4], means, factors, [std**2, std**2]), u, normal
 
