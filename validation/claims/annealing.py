@@ -202,7 +202,7 @@ CLAIMS: tuple[Claim, ...] = (
         mutants={
             "gaussian": [
                 named(_gaussian(steps=10), "ten-steps-a-level"),
-                named(_gaussian(ratio=2.5), "step-beyond-stability"),
+                named(_gaussian(ratio=0.1 * RATIO), "tenth-of-the-step"),
                 named(_gaussian(count=1), "smallest-level-only"),
             ],
             "mixture": [
@@ -218,8 +218,8 @@ CLAIMS: tuple[Claim, ...] = (
         assumptions=(
             f"enough small steps, as 000 asks: {STEPS} a level with h = {2 * RATIO:g} sigma^2; {COUNT} levels in "
             f"geometric progression from {LARGEST:g}, of the size of the data's spread, to {SMALLEST:g}; exact scores",
-            f"'near': W2 within {NEAR:.0%} of the root of the variance for a Gaussian, total variation within {NEAR:g} "
-            "for two far modes, where the steps are taken to be small",
+            f"'near': W2 within {NEAR:.0%} of the root of the variance for a Gaussian, total variation within "
+            f"{NEAR:g} for two far modes, where the steps are taken to be small",
         ),
         finding=lambda e: (
             "Steps: a direction of variance v forgets the start by the product of (1 - h/(2(v + sigma^2))) over all "
