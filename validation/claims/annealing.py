@@ -167,7 +167,7 @@ def _drawn(ctx: Context) -> Mapping[str, Any]:
     return {
         "kind": "lines",
         "title": "Distance at the end of the ladder, Gaussian target",
-        "alt": "The distance falls with the steps a level; a far start or a small largest level needs more of them",
+        "alt": "The distance falls with the steps a level; a start far away needs some ten of them more",
         "xlabel": "steps a level",
         "ylabel": "W2, relative",
         "xscale": "log",
@@ -226,7 +226,7 @@ CLAIMS: tuple[Claim, ...] = (
             f"steps ({e['start'].message}), so the sum of h/(2(v + sigma^2)) must exceed the log of start over "
             "tolerance. With h proportional to sigma^2 most of it is spent where sigma^2 > v: below, wide directions "
             f"hardly move, and the last noise stays in them ({e['gaussian'].message}; {distance(steps=1000):.3g} with "
-            "ten times the steps). Start: none in particular for one mode; for several the largest level must be of "
+            "ten times the steps). Start: for one mode its distance counts by its logarithm; for several the largest level must be of "
             f"the size of their distance ({e['mixture'].message}; with largest level 0.5 the weight is "
             f"{mixture_end(0.5, 1.0, 224)[1]:.3f})."
         ),

@@ -205,7 +205,6 @@ def _far_drawn(ctx: Context) -> Mapping[str, Any]:
         "xlabel": r"$\sigma$",
         "xscale": "log",
         "yscale": "log",
-        "slopes": [-1, -2],
         "series": [
             {
                 "label": "ten radii out",

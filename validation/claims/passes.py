@@ -163,7 +163,6 @@ def _counts_drawn(ctx: Context) -> Mapping[str, Any]:
         "xlabel": "D",
         "xscale": "log",
         "yscale": "log",
-        "slopes": [1],
         "series": [
             {
                 "label": name,

@@ -162,7 +162,6 @@ def growth(ctx: Context) -> Mapping[str, Any]:
         "xlabel": r"$\sigma$",
         "xscale": "log",
         "yscale": "log",
-        "slopes": [-2, -1],
         "series": [
             {"label": "at distance 0.5", "x": listed(stds), "y": listed(fixed)},
             {"label": "root mean square", "x": listed(stds), "y": listed(np.sqrt(3) / stds)},
