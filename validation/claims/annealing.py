@@ -226,9 +226,9 @@ CLAIMS: tuple[Claim, ...] = (
             f"steps ({e['start'].message}), so the sum of h/(2(v + sigma^2)) must exceed the log of start over "
             "tolerance. With h proportional to sigma^2 most of it is spent where sigma^2 > v: below, wide directions "
             f"hardly move, and the last noise stays in them ({e['gaussian'].message}; {distance(steps=1000):.3g} with "
-            "ten times the steps). Start: for one mode its distance counts by its logarithm; for several the largest level must be of "
-            f"the size of their distance ({e['mixture'].message}; with largest level 0.5 the weight is "
-            f"{mixture_end(0.5, 1.0, 224)[1]:.3f})."
+            "ten times the steps). Start: for one mode its distance counts by its logarithm; for several the largest "
+            f"level must be of the size of their distance ({e['mixture'].message}; with largest level 0.5 the weight "
+            f"is {mixture_end(0.5, 1.0, 224)[1]:.3f})."
         ),
         figure=_drawn,
         role="printed",
