@@ -19,13 +19,13 @@ LEVEL = 1e-8
 REFUTED = {
     *("S4.density", "S4.derivative", "S4.score"),
     *(f"S8.{part}" for part in "abcdefg"),
-    *("L4", "L5", "D3", "D5"),
+    *("S9", "S10", "S11", "L4", "L5", "L12", "D3", "D5"),
 }
 DEMANDED = {
-    *("S1", "S2", "S3", "S4.step", "S5", "S7"),
-    *("L1", "L2", "L4", "L5", "L6", "L7", "L8", "L11"),
+    *("S1", "S2", "S3", "S4.step", "S5", "S6", "S7", "S9", "S10", "S11"),
+    *(f"L{k}" for k in range(1, 13)),
     *(f"D{k}" for k in range(1, 8)),
-    *(f"O{k}" for k in (*range(1, 17), *range(22, 27))),
+    *(f"O{k}" for k in range(1, 28)),
     *REFUTED,
 }
 #: Real images: seconds to half a minute each.
