@@ -415,6 +415,8 @@ def test_ledger_loads_its_sections_in_order(monkeypatch: pytest.MonkeyPatch) -> 
     assert list(ledger.Ledger(("first_section", "second_section"))) == ["B1", "B2", "A1"]
     with pytest.raises(ValueError, match="'B1' a second time"):
         len(ledger.Ledger(("first_section", "first_section")))
+    with pytest.raises(KeyError, match="claim: got 'B3', wanted the id of a claim; "):
+        ledger.Ledger(("first_section",))["B3"]
 
 
 def test_claims_of_the_ledger_go_by_id() -> None:
