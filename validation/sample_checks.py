@@ -23,7 +23,7 @@ from ._sample_mutants import Stream, bounded_mutants, exact_mutants, repeated_mu
 from ._sample_run import LOOKS, Batches, Run
 from ._sample_words import NOT_CHECKED, ROUNDED, diagnosis, pieces
 from ._unmapped import Unmapped, judge
-from ._user_code import UserCodeError, as_draws, call_user, law_or_refuse
+from ._user_code import UserCodeError, as_draws, call_user, law_or_refuse, library_of
 from .evidence import Evidence, Outcome
 from .verdict import Mutant, Verdict
 
@@ -88,8 +88,7 @@ def check_samples(
     _ranges(tolerance, false_alarm)
     if dtype not in ("float64", "float32"):
         raise bad("dtype", repr(dtype), "'float64' or 'float32'", "correct it")
-    if backend not in (None, "numpy", "torch"):
-        raise bad("backend", repr(backend), "'numpy', 'torch' or None", "correct it")
+    backend = library_of(backend, device)
     if timeout is not None:
         positive(timeout, "timeout")
     law_or_refuse(target, "target")
@@ -170,7 +169,9 @@ def _source(
     if not callable(draw):
         x, single = as_draws(draw, None, dim, name="draw")
         if len(x) < _LEAST:
-            raise UserCodeError(f"draw: got {len(x)} rows, wanted at least {_LEAST}")
+            raise UserCodeError(
+                f"draw: got {len(x)} rows, wanted at least {_LEAST}; pass more draws"
+            )
         x = x[:n]
         edges = _edges(len(x), dim)
         return Batches(np.diff(edges).tolist(), lambda k, m: (x[edges[k] : edges[k] + m], single))

@@ -75,6 +75,10 @@ class Ledger(Mapping[str, "Claim"]):
         return claims
 
     def __getitem__(self, id: str) -> Claim:
+        if id not in self._claims:
+            raise KeyError(
+                f"claim: got {id!r}, wanted the id of a claim; `scoreproof claims` lists the ids"
+            )
         return self._claims[id]
 
     def __iter__(self) -> Iterator[str]:
