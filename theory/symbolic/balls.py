@@ -1,0 +1,160 @@
+"""The value of an expression at a rational point, exactly or as a ball (Arb through python-flint).
+
+A ball holds the true value; where it excludes zero, the expression is not zero. Without python-flint only
+points at which the expression is a rational number are decided.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from typing import Any
+
+import sympy as sp
+
+_NAMES = frozenset(
+    [
+        "exp",
+        "log",
+        "sin",
+        "cos",
+        "tan",
+        "cot",
+        "sinh",
+        "cosh",
+        "tanh",
+        "coth",
+        "asin",
+        "acos",
+        "atan",
+    ]
+    + ["asinh", "acosh", "atanh", "erf", "erfc", "gamma"]
+)
+
+
+class CannotEvaluate(Exception):
+    """The expression holds something that has no ball."""
+
+
+def flint() -> Any | None:
+    """The python-flint module, or None where it is not installed."""
+    try:
+        return importlib.import_module("flint")
+    except ImportError:
+        return None
+
+
+def excludes_zero(expr: sp.Expr, at: Mapping[sp.Symbol, Fraction], digits: int) -> bool | None:
+    """Whether the value of ``expr`` at a point is certainly not zero.
+
+    Returns:
+        True: certainly not zero. False: the ball holds zero, or the value is zero. None: undefined at the
+        point, or no ball.
+    """
+    library = flint()
+    if library is None:
+        return _exact(expr, at)
+    before = library.ctx.dps
+    library.ctx.dps = digits
+    try:
+        value = _Evaluation(library, at).of(expr)
+        if not (value.real.is_finite() and value.imag.is_finite()):
+            return None
+        return not (value.real.contains(0) and value.imag.contains(0))
+    except (CannotEvaluate, ZeroDivisionError, ValueError, OverflowError):
+        return None
+    finally:
+        library.ctx.dps = before
+
+
+def _exact(expr: sp.Expr, at: Mapping[sp.Symbol, Fraction]) -> bool | None:
+    values = {s: sp.Rational(v.numerator, v.denominator) for s, v in at.items()}
+    value = expr.xreplace(values)
+    return None if not value.is_Rational else value != 0
+
+
+class _Evaluation:
+    """Recursion over an expression with every number exact or a ball."""
+
+    def __init__(self, library: Any, at: Mapping[sp.Symbol, Fraction]) -> None:
+        self.acb, self.arb, self.fmpq = library.acb, library.arb, library.fmpq
+        self.at = at
+        self.seen: dict[sp.Basic, Any] = {}
+
+    def of(self, e: Any) -> Any:
+        if e not in self.seen:
+            self.seen[e] = self._of(e)
+        return self.seen[e]
+
+    def _of(self, e: Any) -> Any:
+        if e.is_Rational:
+            return self._rational(int(e.p), int(e.q))
+        if e in self.at:
+            return self._rational(self.at[e].numerator, self.at[e].denominator)
+        constant = self._constant(e)
+        if constant is not None:
+            return constant
+        if e.is_Add:
+            return sum((self.of(a) for a in e.args), self.acb(0))
+        if e.is_Mul:
+            product = self.acb(1)
+            for a in e.args:
+                product = product * self.of(a)
+            return product
+        if e.is_Pow:
+            return self._power(e.base, e.exp)
+        if isinstance(e, sp.Abs):
+            return self.acb(abs(self.of(e.args[0])))
+        if isinstance(e, sp.sign):
+            return self._sign(e.args[0])
+        if isinstance(e, sp.Piecewise):
+            return self._piecewise(e)
+        name = type(e).__name__
+        if name in _NAMES and len(e.args) == 1:
+            function: Callable[[], Any] | None = getattr(self.of(e.args[0]), name, None)
+            if function is not None:
+                return function()
+        raise CannotEvaluate(name)
+
+    def _rational(self, p: int, q: int) -> Any:
+        return self.acb(self.arb(self.fmpq(p, q)))
+
+    def _constant(self, e: Any) -> Any:
+        if e is sp.pi:
+            return self.acb(self.arb.pi())
+        if e is sp.E:
+            return self.acb(1).exp()
+        if e is sp.I:
+            return self.acb(0, 1)
+        return None
+
+    def _power(self, base: Any, exponent: Any) -> Any:
+        if base is sp.E:
+            return self.of(exponent).exp()
+        b = self.of(base)
+        if exponent.is_Integer:
+            n = int(exponent)
+            if n < 0 and b.real.contains(0) and b.imag.contains(0):
+                raise CannotEvaluate("division by a ball that holds zero")
+            return b**n
+        if exponent == sp.Rational(1, 2):
+            return b.sqrt()
+        return b ** self.of(exponent)
+
+    def _sign(self, argument: Any) -> Any:
+        value = self.of(argument).real
+        if value > 0 or value < 0:
+            return self.acb(1 if value > 0 else -1)
+        raise CannotEvaluate("sign")
+
+    def _piecewise(self, e: sp.Piecewise) -> Any:
+        values = {s: sp.Rational(v.numerator, v.denominator) for s, v in self.at.items()}
+        for value, condition in e.args:
+            holds = condition.xreplace(values)
+            holds = sp.simplify(holds) if holds not in (sp.true, sp.false) else holds
+            if holds == sp.true:
+                return self.of(value)
+            if holds != sp.false:
+                raise CannotEvaluate("condition")
+        raise CannotEvaluate("no branch applies")

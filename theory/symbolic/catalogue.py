@@ -1,0 +1,58 @@
+"""The derivations by name; each loads its module when it is made."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from .._checks import bad
+
+if TYPE_CHECKING:
+    from .derivation import Derivation, Factory
+
+#: name -> (module of this package, function ``(wrong=None) -> Derivation``)
+_WHERE: dict[str, tuple[str, str]] = {
+    "ism": ("identities", "ism"),
+    "tweedie": ("tweedie", "tweedie"),
+}
+
+
+class Catalogue(Mapping[str, "Factory"]):
+    """Derivation factories by name, in the order of the documentation."""
+
+    def __getitem__(self, name: str) -> Factory:
+        module, function = _WHERE[name]
+        return getattr(importlib.import_module(f"{__package__}.{module}"), function)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_WHERE)
+
+    def __len__(self) -> int:
+        return len(_WHERE)
+
+    def __repr__(self) -> str:
+        return f"Catalogue({', '.join(_WHERE)})"
+
+
+DERIVATIONS = Catalogue()
+
+
+def derive(name: str, wrong: str | None = None) -> Derivation:
+    """The derivation of a name, or one of its mutants.
+
+    Args:
+        name: key of :data:`DERIVATIONS`.
+        wrong: name of a mutant.
+
+    Raises:
+        ValueError: an unknown name.
+    """
+    if name not in _WHERE:
+        near = difflib.get_close_matches(name.lower(), _WHERE, n=3, cutoff=0.5)
+        remedy = (
+            f"did you mean {', '.join(near)}?" if near else "`scoreproof derive` lists the names"
+        )
+        raise bad("name", repr(name), "a derivation", remedy)
+    return DERIVATIONS[name](wrong=wrong)
