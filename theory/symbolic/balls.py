@@ -14,7 +14,7 @@ from typing import Any
 import sympy as sp
 
 _NAMES = frozenset(
-    [
+    {
         "exp",
         "log",
         "sin",
@@ -28,8 +28,8 @@ _NAMES = frozenset(
         "asin",
         "acos",
         "atan",
-    ]
-    + ["asinh", "acosh", "atanh", "erf", "erfc", "gamma"]
+    }
+    | {"asinh", "acosh", "atanh", "erf", "erfc", "gamma"}
 )
 
 

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 #: name -> (module of this package, function ``(wrong=None) -> Derivation``)
 _WHERE: dict[str, tuple[str, str]] = {
     "ism": ("identities", "ism"),
-    "tweedie": ("tweedie", "tweedie"),
+    "ssm": ("identities", "ssm"),
+    "dsm": ("denoising", "dsm"),
+    "tweedie": ("denoising", "tweedie"),
+    "tweedie-2": ("denoising", "tweedie_2"),
+    "reverse-sde": ("reversal", "reverse_sde"),
+    "probability-flow": ("reversal", "probability_flow"),
+    "reverse-general": ("reversal", "reverse_general"),
 }
 
 

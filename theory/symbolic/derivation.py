@@ -123,7 +123,7 @@ def same_integral(
     )
     return Step(
         name=name,
-        shown=((sp.Add(left, -right, evaluate=False) if right != 0 else left, shown),),
+        shown=((left, sp.Add(right, shown, evaluate=False) if right != 0 else shown),),
         checks=(left - right - divergence,),
         because=because or "the integrals agree, since that of a divergence is zero",
         by="integration by parts",

@@ -65,7 +65,7 @@ class Domain:
             raise bad(
                 "expr", repr(expr)[:60], "a sympy expression", "build it from sympy objects"
             ) from error
-        if not isinstance(checked, sp.Expr):
+        if not isinstance(checked, sp.Expr) or checked.is_Matrix:
             raise bad("expr", type(expr).__name__, "a scalar sympy expression", "pass its entries")
         floats = checked.atoms(sp.Float)
         if floats:
@@ -126,7 +126,7 @@ class Domain:
     def point(self, symbol: sp.Symbol, rng: Random) -> Fraction:
         """A random rational inside the interval."""
         low, high = self.symbols[symbol]
-        size = Fraction(rng.randint(1, 96), 32)
+        size = Fraction(rng.randint(1, 96), 16)
         if low == -sp.oo:
             return size * rng.choice((-1, 1)) if high == sp.oo else _fraction(high) - size
         if high == sp.oo:

@@ -25,6 +25,9 @@ _AS_EXP = (
 )  # fmt: skip
 
 
+_ODD = (sp.erf, sp.atan, sp.asin, sp.asinh, sp.atanh)
+
+
 class Undefined(Exception):
     """A denominator is zero identically, so that the expression is defined nowhere."""
 
@@ -104,13 +107,11 @@ class Generators:
         if arg == 0:
             return sp.Integer(1)
         factor: sp.Expr = sp.Integer(1)
-        for log, inside in list(self.logs.items()):
-            c = arg.coeff(log, 1)  # exp(c log a) is a power of a
-            if c.is_Rational and c != 0 and (c * self.root).is_Integer:
-                rest = sp.expand(arg - c * log)
-                if not rest.has(log):
-                    factor *= self._root(inside, int(c * self.root))
-                    arg = rest
+        for term in sp.Add.make_args(arg):
+            c, log = term.as_coeff_Mul()  # exp(c log a) is a power of a
+            if log in self.logs and (c * self.root).is_Integer:
+                factor *= self._root(self.logs[log], int(c * self.root))
+                arg -= term
         if arg == 0:
             return factor
         gen = self._name(("exp", sp.cancel(arg)))
@@ -207,9 +208,13 @@ class Generators:
         """Whether all generators of an expression are known to be real."""
         return all(s in self._size for s in e.free_symbols)
 
-    def _opaque(self, e: Any) -> sp.Symbol:
+    def _opaque(self, e: Any) -> sp.Expr:
         if isinstance(e, sp.Function) and not isinstance(e, AppliedUndef):
-            return self._name((type(e).__name__, *(sp.cancel(self.rewrite(a)) for a in e.args)))
+            args = tuple(sp.cancel(self.rewrite(a)) for a in e.args)
+            opposite = (type(e).__name__, *(sp.cancel(-a) for a in args))
+            if isinstance(e, _ODD) and opposite in self._named:
+                return -self._named[opposite]
+            return self._name((type(e).__name__, *args))
         gen = self._name(("as it stands", e))
         if e is sp.pi:
             self._size.setdefault(gen, 3 + sp.Dummy("u", positive=True))

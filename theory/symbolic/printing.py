@@ -89,7 +89,7 @@ def _terms(expr: Any, indent: str, lead: str) -> list[str]:
     room = WIDTH - len(indent) - len(lead) - 2
     rows: list[tuple[str, list[str]]] = []
     group: list[Any] = []
-    for term in [*expr.as_ordered_terms(), None]:
+    for term in [*_flat(expr), None]:
         wider = [] if term is None else [*group, term]
         if wider and _drawn(sp.Add(*wider, evaluate=False), room) is not None:
             group = wider
@@ -108,6 +108,22 @@ def _terms(expr: Any, indent: str, lead: str) -> list[str]:
         mark = (sign if sign == "- " else "  ") if k == 0 else sign
         lines += _led(drawn, indent, (lead if k == 0 else " " * len(lead)) + mark)
     return lines
+
+
+def _flat(expr: Any) -> list[Any]:
+    """The terms of a sum, with sums in it and their negatives opened."""
+    terms = []
+    for term in expr.args:
+        opposite = -term
+        if term.is_Add:
+            terms += _flat(term)
+        elif opposite.is_Add:
+            terms += [-part for part in _flat(opposite)]
+        elif term.is_Mul and term.args[0] == -1 and len(term.args) == 2 and term.args[1].is_Add:
+            terms += [-part for part in _flat(term.args[1])]
+        else:
+            terms.append(term)
+    return terms
 
 
 def _paragraph(text: str, first: str, indent: str) -> list[str]:
