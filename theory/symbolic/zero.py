@@ -156,13 +156,8 @@ class Jets:
             self.stand_in[node] = sp.Dummy(compact(node), **{sign: True})
             self.places.setdefault(node.func, set()).add(node.args)
             (self.positive if sign == "positive" else self.real).add(self.stand_in[node])
-        bound = {a.func for k in rules for a in k.atoms(AppliedUndef)}
-        left = {
-            d.expr.func
-            for d in self.stand_in
-            if isinstance(d, sp.Derivative) and isinstance(d.expr, AppliedUndef)
-        }
-        if bound & left:
+        left = [d for d in self.stand_in if isinstance(d, sp.Derivative)]
+        if any(_binds(rule, d) for rule in rules for d in left) or (left and _crossed(rules)):
             self.free = False
 
     def values(
@@ -184,6 +179,25 @@ class Jets:
             size = Fraction(rng.randint(1, 96), 32)
             drawn[dummy] = size if dummy in self.positive else size * rng.choice((-1, 1))
         return drawn
+
+
+def _binds(rule: Any, left: sp.Derivative) -> bool:
+    """Whether a derivative that is left is one of what a rule replaced, and so not free."""
+    inner = rule.expr if isinstance(rule, sp.Derivative) else rule
+    if inner != left.expr:
+        return False
+    taken = dict(rule.variable_count) if isinstance(rule, sp.Derivative) else {}
+    orders = dict(left.variable_count)
+    return all(orders.get(v, 0) >= n for v, n in taken.items())
+
+
+def _crossed(rules: Mapping[Any, Any]) -> bool:
+    """Whether one function has derivatives in several variables given: their mixed derivatives must agree."""
+    seen: dict[Any, set[Any]] = {}
+    for rule in rules:
+        if isinstance(rule, sp.Derivative):
+            seen.setdefault(rule.expr, set()).update(v for v, _ in rule.variable_count)
+    return any(len(variables) > 1 for variables in seen.values())
 
 
 def compact(node: Any) -> str:
