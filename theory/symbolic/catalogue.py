@@ -31,9 +31,13 @@ _WHERE: dict[str, tuple[str, str]] = {
     "edm": ("named_kernels", "edm"),
     "straight-path": ("named_kernels", "straight_path"),
     "exponential-noise": ("named_kernels", "exponential_noise"),
+    "critically-damped": ("coupled", "critically_damped"),
+    "fokker-planck": ("mixtures", "fokker_planck"),
     "reverse-sde": ("reversal", "reverse_sde"),
     "probability-flow": ("reversal", "probability_flow"),
     "reverse-general": ("reversal", "reverse_general"),
+    "langevin": ("stationary", "langevin"),
+    "ula": ("stationary", "ula"),
 }
 
 

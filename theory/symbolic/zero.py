@@ -16,7 +16,7 @@ import pickle
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import product
@@ -213,15 +213,23 @@ def compact(node: Any) -> str:
 def _refute(
     e: sp.Expr, domain: Domain, jets: Jets, seed: int, digits: int
 ) -> Mapping[str, str] | None:
+    return search(e, domain, jets, seed, lambda at: bool(excludes_zero(e, at, digits)))
+
+
+def search(
+    e: sp.Expr,
+    domain: Domain,
+    jets: Jets,
+    seed: int,
+    found: Callable[[Mapping[Any, Fraction]], bool],
+) -> Mapping[str, str] | None:
+    """The first of a few random points at which ``found`` is true, as a witness."""
     rng = Random(seed)
     for _ in range(_POINTS):
         at = {s: domain.point(s, rng) for s in sorted(domain.symbols, key=lambda s: s.name)}
         values = jets.values(at, rng)
-        if values is None:
-            continue
-        if excludes_zero(e, {**at, **values}, digits):
-            used = e.free_symbols
-            return {s.name: str(v) for s, v in {**at, **values}.items() if s in used}
+        if values is not None and found({**at, **values}):
+            return {s.name: str(v) for s, v in {**at, **values}.items() if s in e.free_symbols}
     return None
 
 
