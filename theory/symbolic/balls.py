@@ -45,39 +45,63 @@ def flint() -> Any | None:
         return None
 
 
-def excludes_zero(expr: sp.Expr, at: Mapping[sp.Symbol, Fraction], digits: int) -> bool | None:
+def excludes_zero(expr: sp.Expr, at: Mapping[sp.Symbol, Any], digits: int) -> bool | None:
     """Whether the value of ``expr`` at a point is certainly not zero.
 
     Returns:
         True: certainly not zero. False: the ball holds zero, or the value is zero. None: undefined at the
         point, or no ball.
     """
+    if flint() is None:
+        exact = _exact(expr, at)
+        return None if exact is None else exact != 0
+    value = ball(expr, at, digits)
+    return None if value is None else not (value.real.contains(0) and value.imag.contains(0))
+
+
+def certain_sign(expr: sp.Expr, at: Mapping[sp.Symbol, Any], digits: int) -> int:
+    """+1 or -1 where the value at a point (or on a box of balls) is certainly positive or negative, else 0."""
+    if flint() is None:
+        exact = _exact(expr, at)
+        return 0 if exact is None else int(exact > 0) - int(exact < 0)
+    value = ball(expr, at, digits)
+    if value is None or not value.imag.contains(0):
+        return 0
+    return int(bool(value.real > 0)) - int(bool(value.real < 0))
+
+
+def ball(expr: sp.Expr, at: Mapping[sp.Symbol, Any], digits: int) -> Any | None:
+    """A finite complex ball that holds the value, or None.
+
+    Args:
+        expr: what to evaluate.
+        at: symbol -> Fraction, or a real ball (``flint.arb``) for all values inside it.
+        digits: working precision.
+    """
     library = flint()
-    if library is None:
-        return _exact(expr, at)
+    assert library is not None
     before = library.ctx.dps
     library.ctx.dps = digits
     try:
         value = _Evaluation(library, at).of(expr)
-        if not (value.real.is_finite() and value.imag.is_finite()):
-            return None
-        return not (value.real.contains(0) and value.imag.contains(0))
+        return value if value.real.is_finite() and value.imag.is_finite() else None
     except (CannotEvaluate, ZeroDivisionError, ValueError, OverflowError):
         return None
     finally:
         library.ctx.dps = before
 
 
-def _exact(expr: sp.Expr, at: Mapping[sp.Symbol, Fraction]) -> bool | None:
-    values = {s: sp.Rational(v.numerator, v.denominator) for s, v in at.items()}
-    value = expr.xreplace(values)
-    return None if not value.is_Rational else value != 0
+def _exact(expr: sp.Expr, at: Mapping[sp.Symbol, Any]) -> Fraction | None:
+    if not all(isinstance(v, Fraction) for v in at.values()):
+        return None
+    value: Any = expr.xreplace({s: sp.Rational(v.numerator, v.denominator) for s, v in at.items()})
+    return Fraction(int(value.p), int(value.q)) if value.is_Rational else None
 
 
 class _Evaluation:
     """Recursion over an expression with every number exact or a ball."""
 
-    def __init__(self, library: Any, at: Mapping[sp.Symbol, Fraction]) -> None:
+    def __init__(self, library: Any, at: Mapping[sp.Symbol, Any]) -> None:
         self.acb, self.arb, self.fmpq = library.acb, library.arb, library.fmpq
         self.at = at
         self.seen: dict[sp.Basic, Any] = {}
@@ -91,7 +115,9 @@ class _Evaluation:
         if e.is_Rational:
             return self._rational(int(e.p), int(e.q))
         if e in self.at:
-            return self._rational(self.at[e].numerator, self.at[e].denominator)
+            value = self.at[e]
+            exact = isinstance(value, Fraction)
+            return self._rational(value.numerator, value.denominator) if exact else self.acb(value)
         constant = self._constant(e)
         if constant is not None:
             return constant
@@ -149,6 +175,8 @@ class _Evaluation:
         raise CannotEvaluate("sign")
 
     def _piecewise(self, e: sp.Piecewise) -> Any:
+        if not all(isinstance(v, Fraction) for v in self.at.values()):
+            raise CannotEvaluate("condition on a box")
         values = {s: sp.Rational(v.numerator, v.denominator) for s, v in self.at.items()}
         for value, condition in e.args:
             holds = condition.xreplace(values)

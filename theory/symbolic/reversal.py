@@ -63,7 +63,7 @@ def _reverse(
 
 
 def reverse_sde(wrong: str | None = None) -> Derivation:
-    """Drift ``f - (1 + eta^2)/2 g^2 score`` and noise ``eta g``, run backwards, have the marginals of the forward SDE."""
+    """Drift ``f - (1 + eta^2)/2 g^2 score``, noise ``eta g``, run backwards: the laws of the forward SDE."""
     eta = _ETA(_T)
     half = {"half-score": sp.Rational(1, 2), "full-score": 1}.get(wrong or "", (1 + eta**2) / 2)
     return _reverse(
@@ -130,8 +130,8 @@ def reverse_general(wrong: str | None = None) -> Derivation:
     return Derivation(
         "reverse-general",
         title="reversal with state-dependent diffusion",
-        statement="With D(x, t) = G Gᵀ the reversed drift is b_i = f_i − (1+η²)/2 Σ_j [∂_j D_ij + D_ij ∂_j log p], the "
-        "noise η G. The divergence of D is needed: for a scalar g(x, t) it is the term (g²)_x. The sum over pairs "
+        statement="With D(x, t) = G Gᵀ the reversed drift is b_i = f_i − (1+η²)/2 Σ_j [∂_j D_ij + D_ij ∂_j log p], "
+        "the noise η G. The divergence of D is needed: for a scalar g(x, t) it is the term (g²)_x. The sum over pairs "
         "finishes every dimension.",
         formula=r"b = f-\frac{1+\eta^2}{2}\left[\nabla\cdot D+D\,\nabla\log p_t\right],\quad D=GG^{\top}",
         domain=_DOMAIN,

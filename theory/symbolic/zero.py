@@ -16,7 +16,7 @@ import pickle
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import product
@@ -156,13 +156,8 @@ class Jets:
             self.stand_in[node] = sp.Dummy(compact(node), **{sign: True})
             self.places.setdefault(node.func, set()).add(node.args)
             (self.positive if sign == "positive" else self.real).add(self.stand_in[node])
-        bound = {a.func for k in rules for a in k.atoms(AppliedUndef)}
-        left = {
-            d.expr.func
-            for d in self.stand_in
-            if isinstance(d, sp.Derivative) and isinstance(d.expr, AppliedUndef)
-        }
-        if bound & left:
+        left = [d for d in self.stand_in if isinstance(d, sp.Derivative)]
+        if any(_binds(rule, d) for rule in rules for d in left) or (left and _crossed(rules)):
             self.free = False
 
     def values(
@@ -186,6 +181,25 @@ class Jets:
         return drawn
 
 
+def _binds(rule: Any, left: sp.Derivative) -> bool:
+    """Whether a derivative that is left is one of what a rule replaced, and so not free."""
+    inner = rule.expr if isinstance(rule, sp.Derivative) else rule
+    if inner != left.expr:
+        return False
+    taken = dict(rule.variable_count) if isinstance(rule, sp.Derivative) else {}
+    orders = dict(left.variable_count)
+    return all(orders.get(v, 0) >= n for v, n in taken.items())
+
+
+def _crossed(rules: Mapping[Any, Any]) -> bool:
+    """Whether one function has derivatives in several variables given: their mixed derivatives must agree."""
+    seen: dict[Any, set[Any]] = {}
+    for rule in rules:
+        if isinstance(rule, sp.Derivative):
+            seen.setdefault(rule.expr, set()).update(v for v, _ in rule.variable_count)
+    return any(len(variables) > 1 for variables in seen.values())
+
+
 def compact(node: Any) -> str:
     """``p_xx`` for the second derivative of p(x, t) in x, ``p`` for p(x, t)."""
     if isinstance(node, sp.Derivative) and isinstance(node.expr, AppliedUndef):
@@ -199,15 +213,23 @@ def compact(node: Any) -> str:
 def _refute(
     e: sp.Expr, domain: Domain, jets: Jets, seed: int, digits: int
 ) -> Mapping[str, str] | None:
+    return search(e, domain, jets, seed, lambda at: bool(excludes_zero(e, at, digits)))
+
+
+def search(
+    e: sp.Expr,
+    domain: Domain,
+    jets: Jets,
+    seed: int,
+    found: Callable[[Mapping[Any, Fraction]], bool],
+) -> Mapping[str, str] | None:
+    """The first of a few random points at which ``found`` is true, as a witness."""
     rng = Random(seed)
     for _ in range(_POINTS):
         at = {s: domain.point(s, rng) for s in sorted(domain.symbols, key=lambda s: s.name)}
         values = jets.values(at, rng)
-        if values is None:
-            continue
-        if excludes_zero(e, {**at, **values}, digits):
-            used = e.free_symbols
-            return {s.name: str(v) for s, v in {**at, **values}.items() if s in used}
+        if values is not None and found({**at, **values}):
+            return {s.name: str(v) for s, v in {**at, **values}.items() if s in e.free_symbols}
     return None
 
 
