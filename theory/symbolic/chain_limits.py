@@ -6,6 +6,7 @@ the VP process at the time t of the step, so that a polynomial in h has the expa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import sympy as sp
@@ -17,24 +18,27 @@ from .zero import REFUTED
 SMOOTH_RATE = "β is positive and twice continuously differentiable on [0, T], and h β < 1"
 _H, _T, _R, _U, _X, _Z = sp.symbols("h t r u x z")
 _A, _B, _C = sp.symbols("a b c")
-_S, _BETA, _I, _BAR = (sp.Function(name) for name in ("S", "beta", "I", "abar"))
+_S, _V, _BETA, _I, _BAR = (sp.Function(n) for n in ("S", "v", "beta", "I", "alphabar"))
 _HALF = sp.Rational(1, 2)
 _DOMAIN = Domain(
     {_H: POSITIVE, _T: POSITIVE, _R: UNIT, _U: UNIT, _X: REAL, _Z: REAL, _A: POSITIVE, _B: REAL, _C: REAL},
-    {_S: "positive", _BETA: "positive", _I: "positive", _BAR: "positive"},
+    {_S: "positive", _V: "positive", _BETA: "positive", _I: "positive", _BAR: "positive"},
 )  # fmt: skip
 
 
-def coefficient(
-    name: str, expr: sp.Expr, h: sp.Symbol, order: int, value: Any, *, because: str = ""
+def expansion(
+    name: str, expr: sp.Expr, h: sp.Symbol, coefficients: Sequence[Any], *, because: str = ""
 ) -> Step:
-    """The coefficient of ``h^order`` in the expansion of an expression at ``h = 0``."""
-    scale = sp.factorial(order)
-    inner = sp.Derivative(expr, (h, order)) if order else expr
+    """The expansion of an expression at ``h = 0``, with a remainder of the next order."""
+    order = len(coefficients)
+    checks = tuple(
+        sp.diff(expr, h, k).subs(h, 0) / sp.factorial(k) - c for k, c in enumerate(coefficients)
+    )
+    terms = [c * h**k for k, c in enumerate(coefficients) if c != 0]
     return Step(
         name=name,
-        shown=((sp.Subs(inner, h, 0) / scale, value),),
-        checks=(sp.diff(expr, h, order).subs(h, 0) / scale - value,),
+        shown=((expr, sp.Add(*terms, sp.Order(h**order), evaluate=False)),),
+        checks=checks,
         because=because,
         by="Taylor's theorem",
     )
@@ -67,24 +71,21 @@ def ddpm_limit(wrong: str | None = None) -> Derivation:
                 (1 - _R) * (1 - bar) + _R, 1 - (1 - _R) * bar,
                 because="r is β_k: the variance 1−ᾱ becomes 1−(1−r)ᾱ, and the mean factor is multiplied by √(1−r)",
             ),
-            coefficient(
-                "one step, mean factor at order h⁰: chain minus process", mean[0] - mean[1], _H, 0, 0,
-                because="exp(−½∫β) is the mean factor of the process over the step, 1 − exp(−∫β) its variance",
+            expansion(
+                "one step of the chain: mean factor", mean[0], _H, (1, -_A / 2),
+                because="the drift −½βx of the process; the rate at the end of the step is a + bh + ch²/2",
             ),
-            coefficient("one step, mean factor at order h", mean[0] - mean[1], _H, 1, 0),
-            coefficient("each is 1 − ½βh: the drift of the process", mean[0], _H, 1, -_HALF * _A),
-            coefficient("one step, variance at order h⁰", spread[0] - spread[1], _H, 0, 0),
-            coefficient("one step, variance at order h", spread[0] - spread[1], _H, 1, 0),
-            coefficient("each is βh: the noise of the process", spread[0], _H, 1, _A),
-            coefficient(
-                "one step, mean factor at order h²", mean[0] - mean[1], _H, 2, -(square * _A**2 + slope * _B) / 4,
-                because="the first order that differs",
+            expansion("one step of the chain: variance", spread[0], _H, (0, _A), because="the noise g² = β"),
+            expansion(
+                "mean factor, chain minus process", mean[0] - mean[1], _H, (0, 0, -(square * _A**2 + slope * _B) / 4),
+                because="the process multiplies x by exp(−½∫β) and adds noise of variance 1 − exp(−∫β)",
             ),
-            coefficient("one step, variance at order h²", spread[0] - spread[1], _H, 2, (_A**2 + _B) / 2),
-            coefficient("one step, log ᾱ at order h", lost, _H, 1, 0),
-            coefficient(
-                "one step, log ᾱ at order h²", lost, _H, 2, -(square * _A**2 + slope * _B) / 2,
-                because="log(1−β_k) against −∫β over the step",
+            expansion(
+                "variance, chain minus process", spread[0] - spread[1], _H, (0, 0, (_A**2 + _B) / 2),
+            ),
+            expansion(
+                "log ᾱ, chain minus process", lost, _H, (0, 0, -(square * _A**2 + slope * _B) / 2),
+                because="log(1−β_k) against −∫β over the step: the local error is of order h²",
             ),
             rule(
                 "added over t/h steps", "Σ h² (β² + β′)/2 over the steps", "(h/2) ∫(β² + β′) ds + O(h²)",
@@ -132,9 +133,9 @@ def smld_limit(wrong: str | None = None) -> Derivation:
                 because="g² = dσ²/dt = 2σσ′, which is not (dσ/dt)²",
             ),
             solves(
-                "variance of the process from r to t", {_BAR(_T).diff(_T): rate}, {_BAR(_T): taken},
-                start={_T: _R}, initial={_BAR(_T): 0},
-                because="abar is the variance given the state at r, in every coordinate",
+                "variance of the process from r to t", {_V(_T).diff(_T): rate}, {_V(_T): taken},
+                start={_T: _R}, initial={_V(_T): 0},
+                because="the unknown is the variance given the state at r, in every coordinate",
             ),
             equal(
                 "the same as that of the chain", taken, sp.sqrt(_S(_T) - _S(_R)) ** 2,
@@ -174,11 +175,10 @@ def euler_step(wrong: str | None = None) -> Derivation:
         r"=-\frac{\beta^2h^2}{8}+O(h^3)",
         domain=_DOMAIN,
         steps=(
-            coefficient(
-                "VE: variance of SMLD minus that of Euler-Maruyama, order h", smld - rate * _H, _H, 1, 0,
-                because="σ²(t+h) − σ²(t) against g² h with g² = (σ²)′",
+            expansion(
+                "VE: variance of SMLD minus that of Euler-Maruyama", smld - rate * _H, _H, (0, 0, half * second),
+                because="σ²(t+h) − σ²(t) against g²h with g² = (σ²)′",
             ),
-            coefficient("VE: the same at order h²", smld - rate * _H, _H, 2, half * second),
             equal(
                 "VP: mean factor of Euler-Maruyama minus that of DDPM, exactly",
                 1 - _U / 2 - kept, (1 - kept) ** 2 / 2,
@@ -186,15 +186,14 @@ def euler_step(wrong: str | None = None) -> Derivation:
             ),
             positive_step("a step of Euler-Maruyama keeps more of x", (_U / (1 + kept)) ** 2 / 2),
             equal("where 1 − √(1−u) is", 1 - kept, _U / (1 + kept)),
-            coefficient("VP: DDPM minus Euler-Maruyama, order h", gap, _H, 1, 0),
-            coefficient("VP: DDPM minus Euler-Maruyama, order h²", gap, _H, 2, -eighth * _A**2),
-            coefficient(
-                "VP: process minus Euler-Maruyama, order h²", exact, _H, 2, eighth * _A**2,
+            expansion("VP: mean factor of DDPM minus that of Euler-Maruyama", gap, _H, (0, 0, -eighth * _A**2)),
+            expansion(
+                "VP: mean factor of the process minus that of Euler-Maruyama", exact, _H, (0, 0, eighth * _A**2),
                 because="for a constant rate: Euler-Maruyama lies midway between DDPM and the process",
             ),
-            coefficient(
-                "VP: variance of the process minus that of Euler-Maruyama, order h²",
-                1 - sp.exp(-_A * _H) - _A * _H, _H, 2, -half * _A**2,
+            expansion(
+                "VP: variance of the process minus that of Euler-Maruyama and DDPM", 1 - sp.exp(-_A * _H) - _A * _H,
+                _H, (0, 0, -half * _A**2),
             ),
         ),
         hypotheses=("σ² is three times, β once continuously differentiable; DDPM has β_k = h β(t_k)",),

@@ -12,8 +12,8 @@ from .domain import POSITIVE, REAL, UNIT, Domain
 from .zero import REFUTED
 
 _T, _X, _Y, _S, _E, _EHAT, _N, _LOW, _K = sp.symbols("t x y sigma e ehat D smin k")
-_ALPHA, _SD, _B, _V, _P, _Q, _M = (
-    sp.Function(n) for n in ("alpha", "sd", "B", "v", "p", "q", "m")
+_ALPHA, _SIGMA, _SD, _B, _V, _P, _Q, _M = (
+    sp.Function(n) for n in ("alpha", "sigma", "sd", "B", "v", "p", "q", "m")
 )
 _HALF = sp.Rational(1, 2)
 _DOMAIN = Domain(
@@ -21,13 +21,13 @@ _DOMAIN = Domain(
         _T: UNIT, _X: REAL, _Y: REAL, _E: REAL, _EHAT: REAL, _K: (1, sp.oo),
         **dict.fromkeys((_S, _N, _LOW), POSITIVE),
     },
-    {_ALPHA: "positive", _SD: "positive", _B: "positive", _P: "positive", _Q: "positive", _V: "real", _M: "real"},
+    {**dict.fromkeys((_ALPHA, _SIGMA, _SD, _B, _P, _Q), "positive"), _V: "real", _M: "real"},
 )  # fmt: skip
 
 
 def loss_weights(wrong: str | None = None) -> Derivation:
     """The losses of noise, data, score, v and velocity are one loss up to a weight that depends on t alone."""
-    a, s = _ALPHA(_T), _SD(_T)
+    a, s = _ALPHA(_T), _SIGMA(_T)
     at = a * _X + s * _E  # what the network sees
     data = (at - s * _EHAT) / a  # the prediction of x that a prediction of the noise is
     error = (_E - _EHAT) ** 2
@@ -76,7 +76,7 @@ def loss_weights(wrong: str | None = None) -> Derivation:
         title="the losses of noise, data, score, v and velocity",
         statement="For x_t = αx + σε and every α(t), σ(t) > 0 each prediction is an affine function of the others "
         "given x_t, and the squared errors are |x−x̂|² = (σ/α)²|ε−ε̂|², |s−ŝ|² = |ε−ε̂|²/σ², |v−v̂|² = "
-        "((α²+σ²)/α)²|ε−ε̂|², |u−û|² = (σλ′)²|ε−ε̂|² with the velocity u = α′x + σ′ε and λ = log(α/σ). sd is σ.",
+        "((α²+σ²)/α)²|ε−ε̂|², |u−û|² = (σλ′)²|ε−ε̂|² with the velocity u = α′x + σ′ε and λ = log(α/σ).",
         formula=r"\|x-\hat x\|^2=\frac{\sigma^2}{\alpha^2}\|\epsilon-\hat\epsilon\|^2,\quad"
         r"\|s-\hat s\|^2=\frac{\|\epsilon-\hat\epsilon\|^2}{\sigma^2},\quad"
         r"\|v-\hat v\|^2=\frac{(\alpha^2+\sigma^2)^2}{\alpha^2}\|\epsilon-\hat\epsilon\|^2",
