@@ -179,14 +179,32 @@ def derive(
         str | None, typer.Argument(metavar="[NAME]", help="A derivation; without it, the list.")
     ] = None,
     latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX source.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Every derivation; needs --html.")] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="DIR", help="Write pages, NAME.html, into DIR."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Print a derivation, step by step, every step checked by machine.
 
     Exit status: 0 proved, 1 refuted, 3 not decided, 2 usage.
     """
-    from .cli_derive import listed, shown
+    from .cli_derive import listed, pages, shown
 
+    if html is not None or every:
+        if html is None:
+            _refuse("all: got --all without --html, wanted a folder for the pages; add --html DIR")
+        if latex or json:
+            _refuse("html: got --html with --latex or --json, wanted one form; run it twice")
+        if every == (name is not None):
+            got = f"{name!r} and --all" if every else "no name"
+            _refuse(f"html: got {got}, wanted one derivation or all; pass NAME or --all")
+        worst = 0
+        for line, status in pages(html, name):
+            _print(line)
+            worst = worst if worst == 1 else status or worst
+        raise typer.Exit(worst)
     if latex and json:
         _refuse("latex: got --latex and --json, wanted one of the two; the JSON holds the LaTeX")
     if name is None:

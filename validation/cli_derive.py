@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import textwrap
+from collections.abc import Iterator
+from pathlib import Path
 
 from ..theory.symbolic.catalogue import DERIVATIONS, derive
 
@@ -37,3 +39,25 @@ def shown(name: str, *, latex: bool = False, as_json: bool = False) -> tuple[str
     else:
         text = derivation.latex() if latex else derivation.text()
     return text, _STATUS[derivation.status]
+
+
+def pages(folder: Path, name: str | None) -> Iterator[tuple[str, int]]:
+    """Writes pages, of one derivation or of all with an index; yields a line and the exit status for each.
+
+    Raises:
+        ValueError: an unknown name.
+    """
+    from .report.derivations import save_index, save_page
+
+    names = list(DERIVATIONS) if name is None else [name]
+    room = max(map(len, names)) + 2
+    every = []
+    for one in names:
+        made, wrong = save_page(folder, one)
+        every.append((made, wrong))
+        refuted = sum(w.status == "REFUTED" for w in wrong)
+        tested = sum(c.status is not None for c in made.checked)
+        line = f"{one:{room}}{made.status:8} {tested:2} of {len(made.steps):2} steps by machine"
+        yield f"{line}, {refuted} of {len(wrong)} wrong versions refuted", _STATUS[made.status]
+    last = save_index(folder, every) if name is None else folder / f"{name}.html"
+    yield f"page: {last}", 0

@@ -124,7 +124,7 @@ def smld_limit(wrong: str | None = None) -> Derivation:
         statement="The chain x ← x + √(σ²(t_k) − σ²(t_{k−1})) z is the process dx = √(dσ²/dt) dw at t_k: the two have "
         "the same transitions, with no error in the step, while DDPM differs from its process at first order. S is "
         "σ² as a function of time, and a step leads from r to t.",
-        formula=r"x_k=x_{k-1}+\sqrt{\sigma^2(t_k)-\sigma^2(t_{k-1})}\,z_k\quad\text{is}\quad"
+        formula=r"x_k=x_{k-1}+\sqrt{\sigma^2(t_k)-\sigma^2(t_{k-1})}\,z_k\quad\text{is}\quad "
         r"dx=\sqrt{\frac{d\sigma^2}{dt}}\,dw\ \text{at}\ t_k",
         domain=_DOMAIN,
         steps=(
