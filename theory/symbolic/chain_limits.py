@@ -97,9 +97,9 @@ def ddpm_limit(wrong: str | None = None) -> Derivation:
                 because="its derivative is the local term, and it is zero at t = 0",
             ),
             equal(
-                "a chain that is exact", sp.exp(-_A * _H / 2) ** 2, 1 - (1 - sp.exp(-_A * _H)),
-                because="for β_k = 1 − exp(−∫β) the square of the mean factor of the process is 1 − β_k, and its "
-                "variance is β_k; a h is ∫β over the step here",
+                "a chain that is exact", sp.log(1 - (1 - sp.exp(-_A * _H))), -_A * _H,
+                because="for β_k = 1 − exp(−∫β) log ᾱ changes by −∫β, and β_k is the variance of the process over "
+                "the step; ah is ∫β over the step here",
             ),
         ),
         source="Song et al. 2021, appendix B (there without a rate)",

@@ -151,6 +151,7 @@ def prose(text: str) -> Markup:
 
 def equation(left: Any, right: Any, relation: str = "=") -> list[Markup]:
     """An equation as lines of MathML, long sums broken between their terms."""
+    left, right = (_worded(side) for side in (left, right))
     if isinstance(left, str) or isinstance(right, str):
         sides = [prose(s) if isinstance(s, str) else _inline(_latex(s)) for s in (left, right)]
         return [Markup("{} {} {}").format(sides[0], relation, sides[1])]
@@ -159,6 +160,11 @@ def equation(left: Any, right: Any, relation: str = "=") -> list[Markup]:
     if len(first) == len(second) == 1 and _width(first[0] + second[0]) <= _ROOM:
         first, second = [f"{first[0]} {second[0]}"], []
     return [formula(line, display=True) for line in (*first, *(rf"\quad {s}" for s in second))]
+
+
+def _worded(side: Any) -> Any:
+    """A symbol that stands for words or a product as text."""
+    return side.name if getattr(side, "is_Symbol", False) and " " in side.name else side
 
 
 def _lines(expr: Any) -> list[str]:
@@ -217,7 +223,7 @@ def _where(derivation: Derivation) -> list[Markup]:
     symbols = set().union(*(e.free_symbols for e in told))
     functions = {a.func for e in told for a in e.atoms(AppliedUndef)}
     found = []
-    for symbol, ends in derivation.domain.symbols.items():
+    for symbol, ends in sorted(derivation.domain.symbols.items(), key=lambda item: item[0].name):
         low, high = (str(e).replace("oo", "\u221e").replace("-", "\u2212") for e in ends)
         known = "real" if ends == (-sp.oo, sp.oo) else f"in ({low}, {high})"
         if symbol in symbols:
@@ -257,7 +263,7 @@ def _step(checked: Checked) -> dict[str, Any]:
         "lines": _shown(step),
         "because": prose(step.because),
         "by": prose(step.by),
-        "using": [equation(a, b)[0] for a, b in step.using.items()],
+        "using": [_inline(f"{_latex(a)} = {_latex(b)}") for a, b in step.using.items()],
         "how": sorted({t.method for t in checked.tests}),
         "witness": _witness(checked),
     }
