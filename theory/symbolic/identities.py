@@ -8,7 +8,7 @@ from typing import Any
 import sympy as sp
 
 from .derivation import Derivation, equal, rule, same_integral
-from .domain import REAL, Domain
+from .domain import REAL, Domain, Expr
 from .zero import REFUTED
 
 SMOOTH = "p is positive and smooth, s is smooth, and all expectations are finite"
@@ -84,7 +84,7 @@ def ssm(wrong: str | None = None) -> Derivation:
     pairs = [(i, j) for i in range(3) for j in range(3)]
     term = {(i, j): jacobian[i, j] + S[i] * S[j] / 2 for i, j in pairs}
 
-    def sliced(direction: sp.Matrix) -> sp.Expr:
+    def sliced(direction: sp.Matrix) -> Expr:
         return (direction.T * jacobian * direction)[0] + half * (direction.T * S)[0] ** 2
 
     implicit = sp.Add(*(term[i, i] for i in range(3)))
