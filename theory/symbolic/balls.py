@@ -180,7 +180,8 @@ class _Evaluation:
         if not all(isinstance(v, Fraction) for v in self.at.values()):
             raise CannotEvaluate("condition on a box")
         values = {s: sp.Rational(v.numerator, v.denominator) for s, v in self.at.items()}
-        for value, condition in e.args:
+        branches: Any = e.args
+        for value, condition in branches:
             holds = condition.xreplace(values)
             holds = sp.simplify(holds) if holds not in (sp.true, sp.false) else holds
             if holds == sp.true:

@@ -151,8 +151,10 @@ def _fraction(number: Any) -> Fraction:
 def _interval(symbol: Any, ends: Interval) -> Interval:
     if not isinstance(symbol, sp.Symbol):
         raise bad("domain", repr(symbol)[:40], "sympy symbols as keys", "use sympy.Symbol")
+    low: Any
+    high: Any
     try:
-        low, high = (sp.sympify(e, rational=False) for e in ends)
+        low, high = (sp.sympify(e) for e in ends)
     except (TypeError, ValueError, sp.SympifyError) as error:
         raise bad(str(symbol), repr(ends)[:40], "a pair (low, high)", "e.g. (0, 1)") from error
     for end in (low, high):

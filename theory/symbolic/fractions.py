@@ -74,10 +74,10 @@ class Field:
         if not exponents:
             return {}
         parts = {g: sp.fraction(sp.cancel(a)) for g, a in exponents.items()}
-        common = sp.lcm_list([bottom for _, bottom in parts.values()])
-        rows: dict[sp.Symbol, dict[Expr, sp.Rational]] = {}
+        common: Any = sp.lcm_list([bottom for _, bottom in parts.values()])
+        rows: dict[sp.Symbol, dict[Any, Any]] = {}
         for gen, (top, bottom) in parts.items():
-            whole = sp.expand(top * sp.cancel(common / bottom))
+            whole: Any = sp.expand(top * sp.cancel(common / bottom))
             rows[gen] = {}
             for term in sp.Add.make_args(whole):
                 number, monomial = term.as_coeff_Mul()

@@ -37,7 +37,7 @@ def fokker_planck(wrong: str | None = None) -> Derivation:
         return e.diff(_T) + f + f * _X * e.diff(_X) - g2 / 2 * (e.diff(_X, 2) + e.diff(_X) ** 2)
 
     # Two coordinates with a full precision matrix L: L' = -2 f L - g^2 L^2 since L^-1 solves S' = 2 f S + g^2 I.
-    precision = sp.Matrix(2, 2, lambda i, j: _L[min(i, j), max(i, j)](_T))
+    precision: Any = sp.Matrix(2, 2, lambda i, j: _L[min(i, j), max(i, j)](_T))
     rate = -2 * f * precision - noise * g2 * precision * precision
     centred = sp.Matrix([_X - m, _Y - n])
     half_log_det = _C(_T)

@@ -106,6 +106,8 @@ class Generators:
             return sp.Integer(1)
         factor: Expr = sp.Integer(1)
         for term in sp.Add.make_args(arg):
+            c: Any
+            log: Any
             c, log = term.as_coeff_Mul()  # exp(c log a) is a power of a
             if log in self.logs and (c * self.root).is_Integer:
                 factor *= self._root(self.logs[log], int(c * self.root))
@@ -183,6 +185,7 @@ class Generators:
     def _factors(self, b: Expr) -> list[tuple[Expr, int]] | None:
         """Positive factors with powers, the numbers split into primes; None where a sign is not known."""
         numerator, denominator = sp.fraction(sp.cancel(sp.together(b)))
+        content: Any
         found: list[tuple[Expr, int]] = []
         total = 1
         for part, side in ((numerator, 1), (denominator, -1)):

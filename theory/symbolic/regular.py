@@ -58,7 +58,7 @@ def _outermost(e: Any) -> list[Any]:
     return [i for a in e.args for i in _outermost(a)]
 
 
-def _integral(e: sp.Integral, domain: Domain) -> bool:
+def _integral(e: Any, domain: Domain) -> bool:
     """Whether an integral from zero to a symbol has an integrand that is regular, and finite at zero."""
     if len(e.limits) != 1 or len(e.limits[0]) != 3:
         return False

@@ -241,17 +241,17 @@ def _by_integrals(f: Expr, g2: Expr, t: sp.Symbol) -> Iterator[tuple[Expr, Expr]
 
 
 def _antiderivatives(e: Expr, t: sp.Symbol) -> list[Expr]:
-    found = sp.integrate(e, t)
+    found: Any = sp.integrate(e, t)
     if found.has(sp.Integral):
         return []
-    cases = (
-        [c for c in sp.piecewise_fold(found).args] if found.has(sp.Piecewise) else [(found, True)]
-    )
-    return [case[0] for case in cases]
+    if not found.has(sp.Piecewise):
+        return [found]
+    folded: Any = sp.piecewise_fold(found)
+    return [value for value, _ in folded.args]
 
 
 def _by_solver(f: Expr, g2: Expr, t: sp.Symbol) -> Iterator[tuple[Expr, Expr]]:
     m, v = sp.Function("m"), sp.Function("v")
-    scale = sp.dsolve(m(t).diff(t) - f * m(t), m(t), ics={m(0): 1}).rhs
-    variance = sp.dsolve(v(t).diff(t) - 2 * f * v(t) - g2, v(t), ics={v(0): 0}).rhs
-    yield sp.simplify(scale), sp.simplify(variance)
+    scale: Any = sp.dsolve(m(t).diff(t) - f * m(t), m(t), ics={m(0): 1})
+    variance: Any = sp.dsolve(v(t).diff(t) - 2 * f * v(t) - g2, v(t), ics={v(0): 0})
+    yield sp.simplify(scale.rhs), sp.simplify(variance.rhs)

@@ -119,7 +119,10 @@ def _test(e: Expr, domain: Domain, rules: Mapping[Any, Any], seed: int) -> ZeroT
 
 def _empty(e: Any) -> bool:
     """Whether an expression is an integral from a point to itself."""
-    return isinstance(e, sp.Integral) and any(len(k) == 3 and k[1] == k[2] for k in e.limits)
+    if not isinstance(e, sp.Integral):
+        return False
+    limits: Any = e.limits
+    return any(len(k) == 3 and k[1] == k[2] for k in limits)
 
 
 class Jets:
@@ -189,9 +192,13 @@ def _binds(rule: Any, left: sp.Derivative) -> bool:
     inner = rule.expr if isinstance(rule, sp.Derivative) else rule
     if inner != left.expr:
         return False
-    taken = dict(rule.variable_count) if isinstance(rule, sp.Derivative) else {}
-    orders = dict(left.variable_count)
+    taken = _orders(rule) if isinstance(rule, sp.Derivative) else {}
+    orders = _orders(left)
     return all(orders.get(v, 0) >= n for v, n in taken.items())
+
+
+def _orders(derivative: Any) -> dict[Any, int]:
+    return {v: int(n) for v, n in derivative.variable_count}
 
 
 def _crossed(rules: Mapping[Any, Any]) -> bool:
@@ -199,14 +206,14 @@ def _crossed(rules: Mapping[Any, Any]) -> bool:
     seen: dict[Any, set[Any]] = {}
     for rule in rules:
         if isinstance(rule, sp.Derivative):
-            seen.setdefault(rule.expr, set()).update(v for v, _ in rule.variable_count)
+            seen.setdefault(rule.expr, set()).update(_orders(rule))
     return any(len(variables) > 1 for variables in seen.values())
 
 
 def compact(node: Any) -> str:
     """``p_xx`` for the second derivative of p(x, t) in x, ``p`` for p(x, t)."""
     if isinstance(node, sp.Derivative) and isinstance(node.expr, AppliedUndef):
-        marks = "".join(str(v) * int(n) for v, n in node.variable_count)
+        marks = "".join(str(v) * int(n) for v, n in _orders(node).items())
         return f"{node.expr.func.__name__}_{marks}"
     if isinstance(node, AppliedUndef):
         return node.func.__name__ if all(a.is_Symbol for a in node.args) else str(node)
