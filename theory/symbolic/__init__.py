@@ -14,12 +14,16 @@ if TYPE_CHECKING:
     from .domain import REAL as REAL
     from .domain import UNIT as UNIT
     from .domain import Domain as Domain
+    from .user_kernels import KernelProof as KernelProof
+    from .user_kernels import kernel_of as kernel_of
+    from .user_kernels import sde_of as sde_of
     from .zero import ZeroTest as ZeroTest
     from .zero import is_zero as is_zero
 
 _EXPORTS = {
     "DERIVATIONS": "catalogue",
     "Derivation": "derivation",
+    "KernelProof": "user_kernels",
     "POSITIVE": "domain",
     "REAL": "domain",
     "UNIT": "domain",
@@ -27,6 +31,8 @@ _EXPORTS = {
     "ZeroTest": "zero",
     "derive": "catalogue",
     "is_zero": "zero",
+    "kernel_of": "user_kernels",
+    "sde_of": "user_kernels",
 }
 __all__ = sorted(_EXPORTS)  # pyright: ignore[reportUnsupportedDunderAll]
 __getattr__, __dir__ = lazy(__name__, _EXPORTS)

@@ -13,6 +13,8 @@ from typing import Any
 
 import sympy as sp
 
+from .domain import Expr
+
 _NAMES = frozenset(
     {
         "exp",
@@ -29,7 +31,7 @@ _NAMES = frozenset(
         "acos",
         "atan",
     }
-    | {"asinh", "acosh", "atanh", "erf", "erfc", "gamma"}
+    | {"asinh", "acosh", "atanh", "erf", "erfc", "erfi", "gamma"}
 )
 
 
@@ -45,7 +47,7 @@ def flint() -> Any | None:
         return None
 
 
-def excludes_zero(expr: sp.Expr, at: Mapping[sp.Symbol, Any], digits: int) -> bool | None:
+def excludes_zero(expr: Expr, at: Mapping[sp.Symbol, Any], digits: int) -> bool | None:
     """Whether the value of ``expr`` at a point is certainly not zero.
 
     Returns:
@@ -59,7 +61,7 @@ def excludes_zero(expr: sp.Expr, at: Mapping[sp.Symbol, Any], digits: int) -> bo
     return None if value is None else not (value.real.contains(0) and value.imag.contains(0))
 
 
-def certain_sign(expr: sp.Expr, at: Mapping[sp.Symbol, Any], digits: int) -> int:
+def certain_sign(expr: Expr, at: Mapping[sp.Symbol, Any], digits: int) -> int:
     """+1 or -1 where the value at a point (or on a box of balls) is certainly positive or negative, else 0."""
     if flint() is None:
         exact = _exact(expr, at)
@@ -70,7 +72,7 @@ def certain_sign(expr: sp.Expr, at: Mapping[sp.Symbol, Any], digits: int) -> int
     return int(bool(value.real > 0)) - int(bool(value.real < 0))
 
 
-def ball(expr: sp.Expr, at: Mapping[sp.Symbol, Any], digits: int) -> Any | None:
+def ball(expr: Expr, at: Mapping[sp.Symbol, Any], digits: int) -> Any | None:
     """A finite complex ball that holds the value, or None.
 
     Args:
@@ -91,7 +93,7 @@ def ball(expr: sp.Expr, at: Mapping[sp.Symbol, Any], digits: int) -> Any | None:
         library.ctx.dps = before
 
 
-def _exact(expr: sp.Expr, at: Mapping[sp.Symbol, Any]) -> Fraction | None:
+def _exact(expr: Expr, at: Mapping[sp.Symbol, Any]) -> Fraction | None:
     if not all(isinstance(v, Fraction) for v in at.values()):
         return None
     value: Any = expr.xreplace({s: sp.Rational(v.numerator, v.denominator) for s, v in at.items()})
@@ -178,7 +180,8 @@ class _Evaluation:
         if not all(isinstance(v, Fraction) for v in self.at.values()):
             raise CannotEvaluate("condition on a box")
         values = {s: sp.Rational(v.numerator, v.denominator) for s, v in self.at.items()}
-        for value, condition in e.args:
+        branches: Any = e.args
+        for value, condition in branches:
             holds = condition.xreplace(values)
             holds = sp.simplify(holds) if holds not in (sp.true, sp.false) else holds
             if holds == sp.true:

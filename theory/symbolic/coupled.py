@@ -9,7 +9,7 @@ from __future__ import annotations
 import sympy as sp
 
 from .derivation import LINEAR_ODE, Derivation, Step, differences, equal, rule
-from .domain import POSITIVE, REAL, Domain
+from .domain import POSITIVE, REAL, Domain, Expr
 from .kernels import BETA, CLOCK, GAUSSIAN, B, T
 from .zero import REFUTED
 
@@ -25,13 +25,13 @@ def drift() -> sp.Matrix:
     return sp.Matrix([[0, 1 / MASS], [-1, -GAMMA / MASS]])
 
 
-def mean_map(clock: sp.Expr) -> sp.Matrix:
+def mean_map(clock: Expr) -> sp.Matrix:
     """``exp(F B) = e^{-2B/Gamma} (I + B N)`` with ``N = F + (2/Gamma) I``, ``N^2 = 0``."""
     nilpotent = drift() + 2 / GAMMA * sp.eye(2)
     return sp.exp(-2 * clock / GAMMA) * (sp.eye(2) + clock * nilpotent)
 
 
-def noise_covariance(clock: sp.Expr) -> sp.Matrix:
+def noise_covariance(clock: Expr) -> sp.Matrix:
     """Covariance of (x_t, v_t) from a point, entries in closed form."""
     b = clock / GAMMA
     e = sp.exp(-4 * b)

@@ -11,7 +11,7 @@ from typing import Any
 import sympy as sp
 
 from .derivation import Derivation, equal, rule
-from .domain import POSITIVE, REAL, Domain
+from .domain import POSITIVE, REAL, Domain, Expr
 from .zero import REFUTED
 
 EXCHANGE = (
@@ -22,7 +22,7 @@ _U, _W = sp.symbols("u w")  # a second coordinate of x and of x~
 _P, _Q, _M, _N, _MM, _F = (sp.Function(name) for name in ("p", "q", "m", "n", "M", "s"))
 
 
-def _kernel(*pairs: tuple[Any, Any]) -> sp.Expr:
+def _kernel(*pairs: tuple[Any, Any]) -> Expr:
     distance = sp.Add(_R, *((b - a) ** 2 for a, b in pairs))
     return sp.exp(-distance / (2 * _S**2)) / (sp.sqrt(2 * sp.pi) * _S)
 

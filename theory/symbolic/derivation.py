@@ -212,7 +212,7 @@ def differences(left: Any, right: Any) -> tuple[Any, ...]:
         shapes = [getattr(side, "shape", "a scalar") for side in (left, right)]
         if shapes[0] != shapes[1]:
             raise bad("right", f"shape {shapes[1]}", f"shape {shapes[0]} like left", "correct it")
-        return tuple(a - b for a, b in zip(left, right, strict=True))
+        return tuple(sp.Matrix(left) - sp.Matrix(right))
     return (sp.sympify(left) - sp.sympify(right),)
 
 

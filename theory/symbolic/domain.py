@@ -21,6 +21,8 @@ POSITIVE = (sp.Integer(0), sp.oo)  #: the positive numbers
 UNIT = (sp.Integer(0), sp.Integer(1))  #: the open unit interval
 
 Interval = tuple[Any, Any]
+#: A sympy expression. The annotations of sympy itself often say Basic, which has no arithmetic.
+Expr = Any
 
 
 class Domain:
@@ -53,7 +55,7 @@ class Domain:
         """The same domain with further symbols."""
         return Domain({**self.symbols, **symbols}, self.functions)
 
-    def admit(self, expr: Any) -> sp.Expr:
+    def admit(self, expr: Any) -> Expr:
         """The expression, if it is made of exact numbers and declared names.
 
         Raises:
@@ -115,7 +117,7 @@ class Domain:
             sp.Dummy(symbol.name, negative=True) if high <= 0 else sp.Dummy(symbol.name, real=True)
         )
 
-    def parameter(self, symbol: sp.Symbol) -> sp.Expr:
+    def parameter(self, symbol: sp.Symbol) -> Expr:
         """The symbol as a rational function of a positive dummy (a real one for the line)."""
         low, high = self.symbols[symbol]
         u = sp.Dummy("u", positive=True)
@@ -149,8 +151,10 @@ def _fraction(number: Any) -> Fraction:
 def _interval(symbol: Any, ends: Interval) -> Interval:
     if not isinstance(symbol, sp.Symbol):
         raise bad("domain", repr(symbol)[:40], "sympy symbols as keys", "use sympy.Symbol")
+    low: Any
+    high: Any
     try:
-        low, high = (sp.sympify(e, rational=False) for e in ends)
+        low, high = (sp.sympify(e) for e in ends)
     except (TypeError, ValueError, sp.SympifyError) as error:
         raise bad(str(symbol), repr(ends)[:40], "a pair (low, high)", "e.g. (0, 1)") from error
     for end in (low, high):

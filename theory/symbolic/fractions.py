@@ -14,6 +14,7 @@ import sympy as sp
 from sympy.polys.domains import QQ
 from sympy.polys.rings import PolyElement, ring
 
+from .domain import Expr
 from .normal_form import Generators, Undefined
 
 _TERMS = 2_000_000  #: products of more terms than this are not attempted
@@ -37,7 +38,7 @@ class Field:
         generators: where they come from.
     """
 
-    def __init__(self, expr: sp.Expr, generators: Generators) -> None:
+    def __init__(self, expr: Expr, generators: Generators) -> None:
         self.expr, self.generators = expr, generators
         self.powers = self._exponentials()
         symbols = set(expr.free_symbols) | {g for p in self.powers.values() for g in p}
@@ -73,10 +74,10 @@ class Field:
         if not exponents:
             return {}
         parts = {g: sp.fraction(sp.cancel(a)) for g, a in exponents.items()}
-        common = sp.lcm_list([bottom for _, bottom in parts.values()])
-        rows: dict[sp.Symbol, dict[sp.Expr, sp.Rational]] = {}
+        common: Any = sp.lcm_list([bottom for _, bottom in parts.values()])
+        rows: dict[sp.Symbol, dict[Any, Any]] = {}
         for gen, (top, bottom) in parts.items():
-            whole = sp.expand(top * sp.cancel(common / bottom))
+            whole: Any = sp.expand(top * sp.cancel(common / bottom))
             rows[gen] = {}
             for term in sp.Add.make_args(whole):
                 number, monomial = term.as_coeff_Mul()
@@ -168,7 +169,7 @@ class Field:
                 return p
         raise TooLarge
 
-    def _lowered(self, p: Any, index: int, q: int, base: sp.Expr) -> Any:
+    def _lowered(self, p: Any, index: int, q: int, base: Expr) -> Any:
         groups: dict[int, Any] = {}
         for monomial, c in p.items():
             times, rest = divmod(monomial[index], q)

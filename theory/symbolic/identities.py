@@ -8,7 +8,7 @@ from typing import Any
 import sympy as sp
 
 from .derivation import Derivation, equal, rule, same_integral
-from .domain import REAL, Domain
+from .domain import REAL, Domain, Expr
 from .zero import REFUTED
 
 SMOOTH = "p is positive and smooth, s is smooth, and all expectations are finite"
@@ -77,15 +77,17 @@ def ssm(wrong: str | None = None) -> Derivation:
     v = sp.symbols("v1:4")
     p = sp.Function("p")
     s = [sp.Function(f"s{k}") for k in (1, 2, 3)]
-    c = sp.Matrix(3, 3, lambda i, j: sp.Symbol(f"c{min(i, j) + 1}{max(i, j) + 1}"))
+    c: Any = sp.Matrix(3, 3, lambda i, j: sp.Symbol(f"c{min(i, j) + 1}{max(i, j) + 1}"))
     half = 1 if wrong == "missing-half" else sp.Rational(1, 2)
-    P, S = p(*x), sp.Matrix([f(*x) for f in s])
-    jacobian = S.jacobian(sp.Matrix(x))
+    P, S = p(*x), [f(*x) for f in s]
+    jacobian: Any = sp.Matrix(S).jacobian(sp.Matrix(x))
     pairs = [(i, j) for i in range(3) for j in range(3)]
     term = {(i, j): jacobian[i, j] + S[i] * S[j] / 2 for i, j in pairs}
 
-    def sliced(direction: sp.Matrix) -> sp.Expr:
-        return (direction.T * jacobian * direction)[0] + half * (direction.T * S)[0] ** 2
+    def sliced(direction: Any) -> Expr:
+        return (direction.T * jacobian * direction)[0] + half * (direction.T * sp.Matrix(S))[
+            0
+        ] ** 2
 
     implicit = sp.Add(*(term[i, i] for i in range(3)))
     scale = sp.Rational(1, 3) if wrong == "unit-sphere" else 1

@@ -7,7 +7,7 @@ from typing import Any
 import sympy as sp
 
 from .derivation import Derivation, equal, rule
-from .domain import POSITIVE, REAL, Domain
+from .domain import POSITIVE, REAL, Domain, Expr
 from .zero import REFUTED
 
 _X, _Y, _T = sp.symbols("x y t")
@@ -16,7 +16,7 @@ _L = {(i, j): sp.Function(f"L{i + 1}{j + 1}") for i in range(2) for j in range(i
 _LOG, _Q, _R = sp.Function("l"), sp.Function("q"), sp.Function("r")
 
 
-def _residual(q: Any, f: Any, g2: Any) -> sp.Expr:
+def _residual(q: Any, f: Any, g2: Any) -> Expr:
     """``q_t + (f x q)_x - g^2/2 q_xx``."""
     return q.diff(_T) + (f * _X * q).diff(_X) - g2 / 2 * q.diff(_X, 2)
 
@@ -33,11 +33,11 @@ def fokker_planck(wrong: str | None = None) -> Derivation:
     q, r = _Q(_X, _T), _R(_X, _T)
     w, u = sp.symbols("w u")
 
-    def log_form(e: Any) -> sp.Expr:
+    def log_form(e: Any) -> Expr:
         return e.diff(_T) + f + f * _X * e.diff(_X) - g2 / 2 * (e.diff(_X, 2) + e.diff(_X) ** 2)
 
     # Two coordinates with a full precision matrix L: L' = -2 f L - g^2 L^2 since L^-1 solves S' = 2 f S + g^2 I.
-    precision = sp.Matrix(2, 2, lambda i, j: _L[min(i, j), max(i, j)](_T))
+    precision: Any = sp.Matrix(2, 2, lambda i, j: _L[min(i, j), max(i, j)](_T))
     rate = -2 * f * precision - noise * g2 * precision * precision
     centred = sp.Matrix([_X - m, _Y - n])
     half_log_det = _C(_T)

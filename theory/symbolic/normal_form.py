@@ -17,7 +17,7 @@ from typing import Any
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from .domain import Domain
+from .domain import Domain, Expr
 
 _AS_EXP = (
     sp.sin, sp.cos, sp.tan, sp.cot, sp.sec, sp.csc,
@@ -43,30 +43,28 @@ class Generators:
 
     def __init__(self, domain: Domain, positive: frozenset[sp.Symbol], root: int) -> None:
         self.domain, self.root = domain, root
-        self.exponents: dict[sp.Symbol, sp.Expr] = {}  # generator -> its exponent, over generators
-        self.roots: dict[
-            sp.Symbol, tuple[int, sp.Expr]
-        ] = {}  # generator -> (q, base): gen^q = base
-        self.logs: dict[sp.Symbol, sp.Expr] = {}
+        self.exponents: dict[sp.Symbol, Expr] = {}  # generator -> its exponent, over generators
+        self.roots: dict[sp.Symbol, tuple[int, Expr]] = {}  # generator -> (q, base): gen^q = base
+        self.logs: dict[sp.Symbol, Expr] = {}
         self.unit = sp.Dummy("i")
         self._named: dict[Any, sp.Symbol] = {}
-        self._size: dict[sp.Symbol, sp.Expr] = {s: domain.parameter(s) for s in domain.symbols}
+        self._size: dict[sp.Symbol, Expr] = {s: domain.parameter(s) for s in domain.symbols}
         self._size |= {s: sp.Dummy("u", positive=True) for s in positive}
-        self._seen: dict[Any, sp.Expr] = {}
+        self._seen: dict[Any, Expr] = {}
 
-    def rewrite(self, e: Any) -> sp.Expr:
+    def rewrite(self, e: Any) -> Expr:
         """The expression as a rational expression of generators."""
         if e not in self._seen:
             self._seen[e] = self._rewrite(e)
         return self._seen[e]
 
-    def sign(self, e: sp.Expr) -> int:
+    def sign(self, e: Expr) -> int:
         """+1 or -1 where an expression of generators is positive or negative on the whole domain, else 0."""
         known = e.xreplace({s: self._size.get(s, sp.Dummy()) for s in e.free_symbols})
         numerator, denominator = sp.fraction(sp.together(known))
         return _sign(numerator) * _sign(denominator)
 
-    def _rewrite(self, e: Any) -> sp.Expr:
+    def _rewrite(self, e: Any) -> Expr:
         if e.is_Rational or e.is_Symbol:
             return e
         if e is sp.I:
@@ -88,7 +86,7 @@ class Generators:
             return self._absolute(self.rewrite(e.args[0]))
         return self._opaque(e)
 
-    def _power(self, base: Any, exponent: Any) -> sp.Expr:
+    def _power(self, base: Any, exponent: Any) -> Expr:
         if base is sp.E:
             return self._exponential(self.rewrite(exponent))
         b = self.rewrite(base)
@@ -102,12 +100,14 @@ class Generators:
             return self._exponential(self.rewrite(exponent) * self._logarithm(b))
         return self._name(("power", sp.cancel(b), sp.cancel(self.rewrite(exponent))))
 
-    def _exponential(self, exponent: sp.Expr) -> sp.Expr:
+    def _exponential(self, exponent: Expr) -> Expr:
         arg = sp.expand(sp.cancel(exponent))
         if arg == 0:
             return sp.Integer(1)
-        factor: sp.Expr = sp.Integer(1)
+        factor: Expr = sp.Integer(1)
         for term in sp.Add.make_args(arg):
+            c: Any
+            log: Any
             c, log = term.as_coeff_Mul()  # exp(c log a) is a power of a
             if log in self.logs and (c * self.root).is_Integer:
                 factor *= self._root(self.logs[log], int(c * self.root))
@@ -122,7 +122,7 @@ class Generators:
                 self._size[gen] = {1: 1 + u, 0: u, -1: 1 / (1 + u)}[sign]
         return factor * gen
 
-    def _root(self, b: sp.Expr, times: int) -> sp.Expr:
+    def _root(self, b: Expr, times: int) -> Expr:
         """``b ** (times / root)``."""
         if times % self.root == 0:
             if b == 0 and times < 0:
@@ -135,7 +135,7 @@ class Generators:
         factors = self._factors(b)
         if factors is None:
             return self._one_root(sp.cancel(b), positive=False) ** times
-        value: sp.Expr = sp.Integer(1)
+        value: Expr = sp.Integer(1)
         for factor, power in factors:
             whole, rest = divmod(power * times, self.root)
             value *= factor**whole
@@ -143,14 +143,14 @@ class Generators:
                 value *= self._one_root(factor, positive=True) ** rest
         return value
 
-    def _one_root(self, base: sp.Expr, *, positive: bool) -> sp.Symbol:
+    def _one_root(self, base: Expr, *, positive: bool) -> sp.Symbol:
         gen = self._name(("root", base))
         self.roots[gen] = (self.root, base)
         if positive:
             self._size.setdefault(gen, sp.Dummy("u", positive=True))
         return gen
 
-    def _logarithm(self, b: sp.Expr) -> sp.Expr:
+    def _logarithm(self, b: Expr) -> Expr:
         if b == 0:
             raise Undefined
         factors = self._factors(b)
@@ -158,7 +158,7 @@ class Generators:
             return self._name(("log", sp.cancel(b)))
         return sp.Add(*(power * self._one_log(factor) for factor, power in factors))
 
-    def _one_log(self, factor: sp.Expr) -> sp.Expr:
+    def _one_log(self, factor: Expr) -> Expr:
         """The logarithm of a positive factor."""
         if factor in self.exponents:
             return self.exponents[factor]
@@ -167,12 +167,12 @@ class Generators:
             return self._logarithm(base) / q
         gen = self._name(("log", factor))
         self.logs[gen] = factor
-        self._size.setdefault(
-            gen, sp.Dummy("u", positive=True) if factor.is_Integer else sp.Dummy("u", real=True)
-        )
+        if gen not in self._size:
+            u, above = sp.Dummy("u", positive=True), self.sign(factor - 1)
+            self._size[gen] = above * u if above else sp.Dummy("u", real=True)
         return gen
 
-    def _absolute(self, b: sp.Expr) -> sp.Expr:
+    def _absolute(self, b: Expr) -> Expr:
         sign = self.sign(b)
         if sign:
             return sign * b
@@ -182,10 +182,11 @@ class Generators:
             self.roots[gen] = (2, b**2)
         return gen
 
-    def _factors(self, b: sp.Expr) -> list[tuple[sp.Expr, int]] | None:
+    def _factors(self, b: Expr) -> list[tuple[Expr, int]] | None:
         """Positive factors with powers, the numbers split into primes; None where a sign is not known."""
         numerator, denominator = sp.fraction(sp.cancel(sp.together(b)))
-        found: list[tuple[sp.Expr, int]] = []
+        content: Any
+        found: list[tuple[Expr, int]] = []
         total = 1
         for part, side in ((numerator, 1), (denominator, -1)):
             content, factors = sp.factor_list(part)
@@ -204,11 +205,11 @@ class Generators:
                 found.append((sp.expand(sign * factor), side * power))
         return found if total > 0 else None
 
-    def _real(self, e: sp.Expr) -> bool:
+    def _real(self, e: Expr) -> bool:
         """Whether all generators of an expression are known to be real."""
         return all(s in self._size for s in e.free_symbols)
 
-    def _opaque(self, e: Any) -> sp.Expr:
+    def _opaque(self, e: Any) -> Expr:
         if isinstance(e, sp.Function) and not isinstance(e, AppliedUndef):
             args = tuple(sp.cancel(self.rewrite(a)) for a in e.args)
             opposite = (type(e).__name__, *(sp.cancel(-a) for a in args))
@@ -224,7 +225,7 @@ class Generators:
         return self._named.setdefault(key, sp.Dummy(f"g{len(self._named)}"))
 
 
-def _sign(e: sp.Expr) -> int:
+def _sign(e: Expr) -> int:
     """Sign of a polynomial from the signs of its terms."""
     signs = set()
     for term in sp.Add.make_args(sp.expand(e)):
@@ -237,7 +238,7 @@ def _sign(e: sp.Expr) -> int:
     return -1 if signs <= {-1, -2} and -1 in signs else 0
 
 
-def root_order(e: sp.Expr) -> int:
+def root_order(e: Expr) -> int:
     """Least common multiple of the denominators of all rational exponents."""
     powers = [p.exp for p in e.atoms(sp.Pow) if p.exp.is_Rational]
     # exp(log(a)/2) is a root as well.

@@ -6,7 +6,9 @@ Values of undefined functions at their own arguments are printed by name, their 
 
 from __future__ import annotations
 
+import re
 import textwrap
+import unicodedata
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -28,10 +30,13 @@ _GREEK = {
     "Ω": "Omega",
 }  # fmt: skip
 _SIGNS = {
-    "∇": r"$\nabla$", "∂": r"$\partial$", "∫": r"$\int$", "≥": r"$\ge$", "≤": r"$\le$", "→": r"$\to$",
-    "∞": r"$\infty$", "√": r"$\surd$", "²": "$^2$", "·": r"$\cdot$", "−": "$-$", "≠": r"$\ne$", "Σ": r"$\Sigma$",
-    "‖": r"$\|$", "½": r"$\frac12$", "ᵀ": r"$^{\top}$", "×": r"$\times$", "∈": r"$\in$", "~": r"$\sim$",
-    "₀": "$_0$", "ₜ": "$_t$", "≈": r"$\approx$", "⁻": "$^-$", "¹": "$^1$", "³": "$^3$", "ε": r"$\varepsilon$",
+    "∇": r"\nabla ", "∂": r"\partial ", "∫": r"\int ", "≥": r"\ge ", "≤": r"\le ", "→": r"\to ", "∞": r"\infty ",
+    "√": r"\surd ", "·": r"\cdot ", "−": "-", "≠": r"\ne ", "Σ": r"\Sigma ", "‖": r"\|", "½": r"\tfrac12 ",
+    "ᵀ": r"^{\top}", "×": r"\times ", "∈": r"\in ", "~": r"\sim ", "≈": r"\approx ", "ε": r"\varepsilon ",
+    "|": "|", "<": "<", ">": ">",
+}  # fmt: skip
+_ESCAPED = {
+    "\\": r"\textbackslash ", "_": r"\_", "^": r"\^{}", "&": r"\&", "%": r"\%", "#": r"\#", "{": r"\{", "}": r"\}",
 }  # fmt: skip
 
 
@@ -39,7 +44,7 @@ def short(expr: Any) -> Any:
     """The expression with functions and derivatives as plain symbols, for printing only."""
     if not isinstance(expr, sp.Basic | sp.MatrixBase):
         return sp.sympify(expr)
-    nodes = sorted(expr.atoms(sp.Derivative), key=lambda n: -n.count_ops())
+    nodes: list[Any] = sorted(expr.atoms(sp.Derivative), key=lambda n: -int(n.count_ops()))
     names = {n: _symbol(compact(n)) for n in nodes if isinstance(n.expr, AppliedUndef)}
     for node in expr.atoms(AppliedUndef):
         if all(a.is_Symbol for a in node.args):
@@ -206,21 +211,33 @@ def as_latex(d: Derivation) -> str:
 
 
 def prose(text: str) -> str:
-    """Plain text as LaTeX."""
-    for plain, escaped in (
-        ("\\", r"\textbackslash "),
-        ("_", r"\_"),
-        ("^", r"\^{}"),
-        ("&", r"\&"),
-        ("%", r"\%"),
-        ("#", r"\#"),
-    ):
-        text = text.replace(plain, escaped)
-    for sign, tex in _SIGNS.items():
-        text = text.replace(sign, tex)
-    for sign, name in _GREEK.items():
-        text = text.replace(sign, f"$\\{name}$")
-    return text
+    """Plain text as LaTeX; powers ``^{..}`` and raised or lowered characters become formulas."""
+    powers = [f"$^{{{_inner(p)}}}$" for p in re.findall(r"\^\{([^{}]*)\}", text)]
+    pieces = re.split(r"\^\{[^{}]*\}", text)
+    mixed = [_plain(piece) + power for piece, power in zip(pieces, [*powers, ""], strict=True)]
+    return "".join(mixed).replace("$$", "")
+
+
+def _plain(text: str) -> str:
+    return "".join(_ESCAPED.get(c) or _mathematical(c, outside=True) for c in text)
+
+
+def _inner(text: str) -> str:
+    return "".join(_mathematical(c, outside=False) for c in text)
+
+
+def _mathematical(c: str, *, outside: bool) -> str:
+    kind, _, code = unicodedata.decomposition(c).partition(" ")
+    if c in _GREEK:
+        tex = f"\\{_GREEK[c]} "
+    elif c in _SIGNS:
+        tex = _SIGNS[c]
+    elif kind in ("<super>", "<sub>"):
+        mark = "^" if kind == "<super>" else "_"
+        tex = f"{mark}{{{_inner(chr(int(code, 16)))}}}"
+    else:
+        return c
+    return f"${tex}$" if outside else tex
 
 
 def _tex(expr: Any) -> str:

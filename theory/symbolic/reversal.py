@@ -13,7 +13,7 @@ from typing import Any
 import sympy as sp
 
 from .derivation import Derivation, equal, rule
-from .domain import REAL, UNIT, Domain
+from .domain import REAL, UNIT, Domain, Expr
 from .zero import REFUTED
 
 DENSITY = "p is positive and smooth and solves the Fokker-Planck equation of the forward process"
@@ -99,7 +99,7 @@ def reverse_general(wrong: str | None = None) -> Derivation:
     weight = {"half-score": sp.Rational(1, 2)}.get(wrong or "", (1 + eta**2) / 2)
     divergence = {"no-divergence": 0, "half-divergence": sp.Rational(1, 2)}.get(wrong or "", 1)
 
-    def entry(i: int, j: int) -> sp.Expr:
+    def entry(i: int, j: int) -> Expr:
         return _D[min(i, j), max(i, j)](*_X, _T)
 
     def pair(i: int, j: int) -> tuple[Any, Any]:
@@ -109,7 +109,7 @@ def reverse_general(wrong: str | None = None) -> Derivation:
         twice = (dij * p).diff(_X[i], _X[j]) / 2
         return -sp.Derivative(b * p, _X[i]) - eta**2 * twice, twice
 
-    def drift(i: int) -> sp.Expr:
+    def drift(i: int) -> Expr:
         return -(_F[i](*_X, _T) * p).diff(_X[i])
 
     steps = [

@@ -7,7 +7,7 @@ from typing import Any
 import sympy as sp
 
 from .derivation import Derivation, equal, positive_step, rule
-from .domain import POSITIVE, REAL, UNIT, Domain
+from .domain import POSITIVE, REAL, UNIT, Domain, Expr
 from .zero import REFUTED
 
 _X = sp.symbols("x y z")
@@ -21,7 +21,7 @@ def langevin(wrong: str | None = None) -> Derivation:
     gain = {"half-drift": sp.Rational(1, 2), "drift-doubled": 2}.get(wrong or "", 1)
     noise = sp.Rational(1, 2) if wrong == "noise-halved" else 1
 
-    def side(size: int, drift: Any, square: sp.Expr) -> sp.Expr:
+    def side(size: int, drift: Any, square: Expr) -> Expr:
         """Fokker-Planck right-hand side at p in the first coordinates, drift times the score."""
         return sp.Add(*(
             -sp.Derivative(gain * drift * sp.Derivative(sp.log(p), k) * p, k) + noise * square / 2 * p.diff(k, 2)
@@ -33,8 +33,8 @@ def langevin(wrong: str | None = None) -> Derivation:
         "langevin",
         title="stationarity of Langevin dynamics, both conventions",
         statement="The Fokker-Planck right-hand side of dX = ∇log p dt + √2 dw, and of dX = ½ ∇log p dt + dw, "
-        "vanishes at p, for every positive smooth p and every dimension; likewise dX = a ∇log p dt + √(2a) dw for every "
-        "a > 0. Convergence to p is not claimed.",
+        "vanishes at p, for every positive smooth p and every dimension; likewise dX = a ∇log p dt + √(2a) dw for "
+        "every a > 0. Convergence to p is not claimed.",
         formula=r"-\nabla\cdot(a\,p\,\nabla\log p)+a\,\Delta p=0",
         domain=Domain({**dict.fromkeys(_X, REAL), _A: POSITIVE}, {_P: "positive"}),
         steps=(
@@ -63,7 +63,7 @@ def ula(wrong: str | None = None) -> Derivation:
 
     log_density = -((_X[0] - _X[1]) ** 2) / (2 * _V)
 
-    def step(variance: Any) -> sp.Expr:
+    def step(variance: Any) -> Expr:
         return rate * variance + 2 * _D
 
     inside, outside = {_D: limit * _V * _TH}, {_D: limit * _V * (1 + _E)}
