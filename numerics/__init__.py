@@ -63,6 +63,8 @@ if TYPE_CHECKING:
     from .langevin import mala_step as mala_step
     from .langevin import ula as ula
     from .langevin import ula_step as ula_step
+    from .likelihood import Likelihood as Likelihood
+    from .likelihood import flow_log_likelihood as flow_log_likelihood
     from .objective_constants import dsm_constant as dsm_constant
     from .objective_constants import fisher_information as fisher_information
     from .objective_constants import paired as paired
@@ -115,6 +117,7 @@ _EXPORTS = {
     "Heun": "flow_solvers",
     "ISM": "objectives",
     "KarrasGrid": "solver_grids",
+    "Likelihood": "likelihood",
     "LogSNRGrid": "solver_grids",
     "MALAResult": "langevin",
     "MultiLevelDSM": "objectives_multilevel",
@@ -150,6 +153,7 @@ _EXPORTS = {
     "exact_estimate": "estimate",
     "expectation": "quadrature",
     "fisher_information": "objective_constants",
+    "flow_log_likelihood": "likelihood",
     "flow_velocity": "flow_solvers",
     "forward_coefficients": "fokker_planck_coefficients",
     "gaussianiser": "gaussianise",
