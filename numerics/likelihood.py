@@ -174,15 +174,16 @@ class _Move:
 def _field(score: Any, sde: LinearSDE) -> Callable[[float], tuple[ScoreModel, float]]:
     """``kappa -> (s_t, alpha)``: the score at the time of that noise level."""
     top = float(sde.noise_level(sde.t_max))
-    if not (isinstance(score, Diffusible) or hasattr(score, "marginal") or callable(score)):
+    direct, closed = hasattr(score, "marginal"), isinstance(score, Diffusible)
+    if not (direct or closed or callable(score)):
         wanted = "a law with closed diffusion, an object with marginal(t), or score(x, t)"
         raise bad("score", type(score).__name__, wanted, "pass a function of x and t")
 
     def at(kappa: float) -> tuple[ScoreModel, float]:
         time = float(sde.time_of_noise_level(min(kappa, top)))
-        if hasattr(score, "marginal"):
+        if direct:
             model = as_model(score.marginal(time))
-        elif isinstance(score, Diffusible):
+        elif closed:
             model = as_model(marginal(score, sde, time))
         else:
             model = ScoreModel(lambda y: score(y, time))
