@@ -28,6 +28,7 @@ _SECTIONS: tuple[str, ...] = (
     "langevin",
     "noising",
     "diffusions",
+    "flow_or_noise",
     "likelihoods",
     "parameter_averages",
     "time_features",

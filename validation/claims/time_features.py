@@ -135,7 +135,9 @@ def _drawn(embedding: Embedding, kernel: Kernel) -> Check:
         message = (
             f"mean over {n} drawn frequencies against the kernel, {len(PAIRS)} pairs of times"
         )
-        return replace(largest(gaps, 1.0, 0.1, ctx, message), n=n)  # every pair from the same draws
+        return replace(
+            largest(gaps, 1.0, 0.1, ctx, message), n=n
+        )  # every pair from the same draws
 
     return check
 
