@@ -28,6 +28,7 @@ _SECTIONS: tuple[str, ...] = (
     "langevin",
     "noising",
     "diffusions",
+    "near_the_data",
     "flow_or_noise",
     "likelihoods",
     "parameter_averages",

@@ -260,7 +260,8 @@ CLAIMS: tuple[Claim, ...] = (
             "flow keeps every divergence from the right law; the reverse SDE leaves of an error of the mean what the "
             f"flow leaves times corr(x_0, x_t); {evidence['corrected'].message}. "
             f"As to the score, {evidence['score'].message}; but {evidence['score-late'].message}: "
-            "near the data the score enters the reverse SDE twice as strongly and little of the path is left to forget."
+            "near the data the score enters the reverse SDE twice as strongly, and little of the path is left to "
+            "forget."
         ),
         figure=_ladders,
         role="printed",
