@@ -174,6 +174,7 @@ class _Move:
 def _field(score: Any, sde: LinearSDE) -> Callable[[float], tuple[ScoreModel, float]]:
     """``kappa -> (s_t, alpha)``: the score at the time of that noise level."""
     top = float(sde.noise_level(sde.t_max))
+    function: Any = score
     direct, closed = hasattr(score, "marginal"), isinstance(score, Diffusible)
     if not (direct or closed or callable(score)):
         wanted = "a law with closed diffusion, an object with marginal(t), or score(x, t)"
@@ -186,7 +187,7 @@ def _field(score: Any, sde: LinearSDE) -> Callable[[float], tuple[ScoreModel, fl
         elif closed:
             model = as_model(marginal(score, sde, time))
         else:
-            model = ScoreModel(lambda y: score(y, time))
+            model = ScoreModel(lambda y: function(y, time))
         return model, float(sde.kernel(time).scale)
 
     return at
