@@ -29,7 +29,7 @@ import numpy as np
 from ..theory._checks import bad
 from ..theory.marginals import marginal
 from ..theory.mixtures import Gaussian, GaussianMixture
-from ..theory.protocols import Vector
+from ..theory.protocols import Diffusible, Vector
 from ..theory.reverse import reverse_drift
 from ..theory.sde import LinearSDE
 from .estimate import Estimate, exact_estimate, mean_estimate, quadrature_estimate
@@ -190,8 +190,8 @@ def kl_bound(
     """Bound on ``KL(p_t | p_theta)`` for the sampler that follows the reverse SDE with ``score`` from ``prior`` to t.
 
     It is attained where ``score`` is that of another law carried by the same diffusion, with its law at ``t_max`` for
-    the prior. The integral runs in ``log kappa``, or for ``t = 0`` in ``asinh kappa``, by quadrature for d <= 2 and
-    from draws of time and place beyond.
+    the prior. The integral runs in ``log kappa``, or for ``t = 0`` in ``asinh kappa``; its integrand is in closed form
+    for two Gaussians, by quadrature for d <= 2, and from draws of time and place otherwise.
 
     Args:
         p: law of ``x_0`` with closed diffusion.
@@ -205,6 +205,9 @@ def kl_bound(
     Raises:
         ValueError: arguments that do not fit.
     """
+    if not (isinstance(score, Diffusible) or hasattr(score, "marginal") or callable(score)):
+        wanted = "a law with closed diffusion, an object with marginal(t), or score(x, t)"
+        raise bad("score", type(score).__name__, wanted, "pass a function of x and t")
     truth, model = reverse_drift(p, sde, 0.0), reverse_drift(score, sde, 0.0)
     kernel = sde.kernel(float(sde.check_time(t)))
     low, top = float(kernel.std / kernel.scale), float(sde.noise_level(sde.t_max))
@@ -213,9 +216,11 @@ def kl_bound(
     end = marginal(p, sde, sde.t_max).law
     if prior is None:
         prior = Gaussian(np.zeros(end.dim), np.full(end.dim, sde.prior_variance))
+    _same_dimension(end, prior, "prior")
     start = relative_entropy(end, prior, draws=None if draws is None else _share(draws))
     clock = _Clock(sde, low, top)
-    if end.dim > 2:
+    closed = _gaussian(p) is not None and isinstance(score, Gaussian)
+    if end.dim > 2 and not closed:
         how = _share(_needed(draws, end))
         return KLBound(start, _drawn_path(p, truth, model, clock, how))
 
@@ -225,7 +230,10 @@ def kl_bound(
         values = []
         for time, weight in zip(*(v.tolist() for v in clock.at(w)), strict=True):
             law = marginal(p, sde, time).law
-            found = relative_information(law, lambda x, s=time: model.score(x, s))
+            other = (
+                marginal(score, sde, time).law if closed else lambda x, s=time: model.score(x, s)
+            )
+            found = relative_information(law, other)
             values.append(weight * found.value)
             rough.append(weight * found.half_width)
         return np.array(values)
@@ -246,9 +254,10 @@ class _Clock:
     def at(self, w: Vector) -> tuple[Vector, Vector]:
         """Times and weights ``a^2 kappa dkappa/dw``, each ``(n,)``."""
         kappa = np.clip(np.exp(w) if self._log else np.sinh(w), self._low, self._top)
-        times = np.asarray(self._sde.time_of_noise_level(kappa))
+        times = np.asarray(self._sde.time_of_noise_level(kappa), dtype=np.float64)
         rate = kappa if self._log else np.hypot(1.0, kappa)
-        return times, np.asarray(self._sde.kernel(times).scale) ** 2 * kappa * rate
+        scale = np.asarray(self._sde.kernel(times).scale, dtype=np.float64)
+        return times, np.asarray(scale**2 * kappa * rate, dtype=np.float64)
 
 
 def _drawn_path(p: Any, truth: Any, model: Any, clock: _Clock, how: Draws) -> Estimate:
@@ -301,10 +310,10 @@ def _gaussian(law: Any) -> GaussianMixture | None:
     return mixture if mixture is not None and mixture.components == 1 else None
 
 
-def _same_dimension(p: Any, q: Any) -> None:
+def _same_dimension(p: Any, q: Any, name: str = "q") -> None:
     other = getattr(q, "dim", p.dim)
     if other != p.dim:
-        raise bad("q", f"dimension {other}", f"{p.dim} like p", "compare laws of one space")
+        raise bad(name, f"dimension {other}", f"{p.dim} like p", "compare laws of one space")
 
 
 def _compared(p: GaussianMixture, q: GaussianMixture) -> tuple[Vector, Vector]:

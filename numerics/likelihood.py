@@ -25,7 +25,6 @@ import numpy as np
 from scipy import integrate
 
 from ..theory._checks import bad, parameter, positive
-from ..theory.marginals import marginal
 from ..theory.mixtures import Gaussian
 from ..theory.protocols import Diffusible, Vector
 from ..theory.sde import LinearSDE
@@ -172,7 +171,7 @@ class _Move:
 
 
 def _field(score: Any, sde: LinearSDE) -> Callable[[float], tuple[ScoreModel, float]]:
-    """``kappa -> (s_t, alpha)``: the score at the time of that noise level."""
+    """``kappa -> (s, a)`` with ``S(u, kappa) = a s(a u)``: the score at that noise level."""
     top = float(sde.noise_level(sde.t_max))
     function: Any = score
     direct, closed = hasattr(score, "marginal"), isinstance(score, Diffusible)
@@ -181,13 +180,14 @@ def _field(score: Any, sde: LinearSDE) -> Callable[[float], tuple[ScoreModel, fl
         raise bad("score", type(score).__name__, wanted, "pass a function of x and t")
 
     def at(kappa: float) -> tuple[ScoreModel, float]:
+        if closed and not direct:  # the law of x_0 + kappa z, whatever the time
+            return as_model(function.diffuse(1.0, kappa**2)), 1.0
         time = float(sde.time_of_noise_level(min(kappa, top)))
-        if direct:
-            model = as_model(score.marginal(time))
-        elif closed:
-            model = as_model(marginal(score, sde, time))
-        else:
-            model = ScoreModel(lambda y: function(y, time))
+        model = (
+            as_model(function.marginal(time))
+            if direct
+            else ScoreModel(lambda y: function(y, time))
+        )
         return model, float(sde.kernel(time).scale)
 
     return at
