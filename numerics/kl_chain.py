@@ -254,10 +254,10 @@ class _Clock:
     def at(self, w: Vector) -> tuple[Vector, Vector]:
         """Times and weights ``a^2 kappa dkappa/dw``, each ``(n,)``."""
         kappa = np.clip(np.exp(w) if self._log else np.sinh(w), self._low, self._top)
-        times = np.asarray(self._sde.time_of_noise_level(kappa), dtype=np.float64)
+        times: Vector = np.asarray(self._sde.time_of_noise_level(kappa), dtype=np.float64)
         rate = kappa if self._log else np.hypot(1.0, kappa)
-        scale = np.asarray(self._sde.kernel(times).scale, dtype=np.float64)
-        return times, np.asarray(scale**2 * kappa * rate, dtype=np.float64)
+        weights: Any = np.asarray(self._sde.kernel(times).scale) ** 2 * kappa * rate
+        return times, weights
 
 
 def _drawn_path(p: Any, truth: Any, model: Any, clock: _Clock, how: Draws) -> Estimate:

@@ -123,7 +123,8 @@ def test_a_function_a_law_and_an_object_with_marginals_agree():
     x = points(PLANE, 5)
     first = flow_log_likelihood(PLANE, VP(), x, rtol=1e-6)
     other = flow_log_likelihood(Other(), VP(), x, rtol=1e-6)
-    np.testing.assert_array_equal(first.value, other.value)
+    # the same flow with the scale kept apart: rounding, and what it does to the choice of steps
+    np.testing.assert_allclose(first.value, other.value, atol=1e-8)
     by_differences = flow_log_likelihood(
         lambda y, t: marginal(PLANE, VP(), t).score(y), VP(), x, rtol=1e-5
     )
