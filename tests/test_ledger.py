@@ -25,6 +25,7 @@ DEMANDED = {
     *("S1", "S2", "S3", "S4.step", "S5", "S6", "S7", "S9", "S10", "S11"),
     *(f"L{k}" for k in range(1, 13)),
     *(f"D{k}" for k in range(1, 8)),
+    *("D10", "D13", "D14", "N1", "N2"),
     *(f"O{k}" for k in range(1, 28)),
     *REFUTED,
 }
@@ -70,7 +71,7 @@ def test_no_sentence_is_missing():
 def test_statements_can_be_read(name):
     claim = CLAIMS[name]
     assert claim.id == name
-    printed = re.fullmatch(r"[SOLD]\d+(\.\w+)?", name) is not None
+    printed = re.fullmatch(r"[SOLDGN]\d+(\.\w+)?", name) is not None
     assert claim.role == ("printed" if printed else "required")
     assert bool(claim.source) >= printed
     for one in everything(claim):
