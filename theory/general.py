@@ -31,7 +31,7 @@ class SDE(Clock):
         drift: b, a function of ``x`` ``(..., d)`` and ``t`` with values ``(..., d)``.
         diffusion: sigma, likewise, with values of shape ``()`` or ``(...)`` (a multiple of the identity),
             ``(..., d)`` (diagonal) or ``(..., d, m)`` (a matrix, for m Brownian motions).
-        divergence: ``div D`` ``(..., d)`` as a function of ``x`` and ``t``. If None it is found by forward-mode
+        divergence: ``div D`` ``(..., d)`` as a function of ``x`` and ``t``. If None it is found by
             differentiation of ``diffusion`` for torch tensors, to rounding, and by Richardson differences for
             other arrays, with relative error about 1e-9 in float64 where sigma changes over lengths of order
             ``1 + |x|``; float32 leaves about four digits.
@@ -137,9 +137,7 @@ class SDE(Clock):
 def _directional(f: Callable[[Array], Array], x: Array, along: Array) -> Array:
     """Derivative of ``f`` at ``x`` in the constant direction ``along``, row by row."""
     if is_torch_array(x):
-        import torch
-
-        return torch.func.jvp(f, (x,), (along,))[1]
+        return _twice_backward(f, x, along)
     xp = namespace(x)
     # One step a row: the largest coordinate sets the scale.
     step = _STEP * (1 + xp.max(xp.abs(x), axis=-1, keepdims=True))
@@ -150,3 +148,27 @@ def _directional(f: Callable[[Array], Array], x: Array, along: Array) -> Array:
     for k in (1, 2, 3):  # the error of a central difference is a series in h^2
         rows = [(4**k * b - a) / (4**k - 1) for a, b in pairwise(rows)]
     return rows[0]
+
+
+def _twice_backward(f: Callable[[Array], Array], x: Array, along: Array) -> Array:
+    """Directional derivative of tensors: the map ``v -> J' v`` is linear, and its transpose is J.
+
+    Forward mode would load the compiler of torch for seconds.
+    """
+    import torch
+
+    followed = torch.is_grad_enabled() and (x.requires_grad or f(x).requires_grad)
+    with torch.enable_grad():
+        y = x if x.requires_grad else x.detach().requires_grad_()
+        out = f(y)
+        found = None
+        if out.requires_grad:
+            v = torch.zeros_like(out).requires_grad_()
+            (back,) = torch.autograd.grad(out, y, v, create_graph=True, allow_unused=True)
+            if back is not None and back.requires_grad:
+                (found,) = torch.autograd.grad(
+                    back, v, along, create_graph=followed, allow_unused=True
+                )
+    if found is None:
+        return x * 0
+    return found if followed else found.detach()
