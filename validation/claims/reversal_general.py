@@ -110,8 +110,9 @@ def _problems() -> tuple[_Problem, ...]:
 
 @cache
 def _terms() -> tuple[tuple[Vector, ...], ...]:
-    """Terms of the equation over p for each problem: rate, ``div(b p)``, ``div(D s p)``, ``div(div D p)``,
-    ``1/2 div div(D p)``, and a bound of their error. Derivatives by autograd of b, D and p.
+    """Terms of the equation over p for each problem, and a bound of their error.
+
+    Rate, ``div(b p)``, ``div(D s p)``, ``div(div D p)``, ``1/2 div div(D p)``, and a bound of their error. Derivatives by autograd of b, D and p.
     """
     import torch
 

@@ -16,6 +16,7 @@ from ..claim import Check, Claim, Context
 from ..evidence import Evidence
 from .averages import grid_means
 from .laws import skewed_1d
+from .start_bounds import kl_bound
 from .tools import EPS, agreement, named, number
 
 LATE, CLOSE = 4.0, 0.02
@@ -56,16 +57,6 @@ def _short(sde: LinearSDE) -> tuple[float, float, float]:
 
 def _no_signal(scale: float, variance: float, prior: float) -> tuple[float, float, float]:
     return 0.0, variance, prior
-
-
-def kl_bound(scale: float, variance: float, prior: float, second: float) -> float:
-    """``KL(p_T || N(0, prior)) <= 1/2 [a^2 E x_0^2 / s^2 + v/s^2 - 1 - log(v/s^2)]`` in one coordinate.
-
-    The divergence is convex in its first argument, and this is its mean over x_0; equality for a point.
-    """
-    excess = variance / prior - 1
-    # v/s^2 - 1 - log(v/s^2) is the square of a small number for most ends.
-    return 0.5 * (scale**2 * second / prior + excess - math.log1p(excess))
 
 
 def _listed(values: Mapping[str, float], digits: int = 2) -> str:
