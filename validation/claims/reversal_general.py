@@ -112,7 +112,8 @@ def _problems() -> tuple[_Problem, ...]:
 def _terms() -> tuple[tuple[Vector, ...], ...]:
     """Terms of the equation over p for each problem, and a bound of their error.
 
-    Rate, ``div(b p)``, ``div(D s p)``, ``div(div D p)``, ``1/2 div div(D p)``, and a bound of their error. Derivatives by autograd of b, D and p.
+    Rate, ``div(b p)``, ``div(D s p)``, ``div(div D p)``, ``1/2 div div(D p)``.
+    Derivatives by autograd of b, D and p.
     """
     import torch
 
