@@ -29,6 +29,7 @@ _SECTIONS: tuple[str, ...] = (
     "noising",
     "diffusions",
     "reversal_general",
+    "starts",
     "schedule_claims",
     "guidance_claims",
     "digits",
