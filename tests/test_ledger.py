@@ -24,7 +24,7 @@ REFUTED = {
 DEMANDED = {
     *("S1", "S2", "S3", "S4.step", "S5", "S6", "S7", "S9", "S10", "S11"),
     *(f"L{k}" for k in range(1, 13)),
-    *(f"D{k}" for k in range(1, 8)),
+    *(f"D{k}" for k in range(1, 15)),
     *("D9", "D10", "D11", "D12", "D13", "D14", "G1", "G2", "G3", "N1", "N2"),
     *(f"O{k}" for k in range(1, 28)),
     *REFUTED,

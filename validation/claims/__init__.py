@@ -46,6 +46,7 @@ _SECTIONS: tuple[str, ...] = (
     "parameter_averages",
     "time_features",
     "reversal_general",
+    "starts",
     "schedule_claims",
     "guidance_claims",
     "digits",
