@@ -13,9 +13,16 @@ from .enclosure import exact, library
 from .enclosure_laws import Majorant, majorant_product, majorant_sum
 
 
+def symbols() -> Any:
+    """The module ``sympy``, imported on first use."""
+    import sympy
+
+    return sympy
+
+
 def polynomial_of(expr: Any, x: Any) -> list[Fraction] | None:
     """Rational coefficients, lowest first; None where ``expr`` is no such polynomial."""
-    import sympy
+    sympy = symbols()
 
     if not expr.is_polynomial(x):
         return None
@@ -37,7 +44,7 @@ def majorant(expr: Any, x: Any, reach: int) -> Majorant:
     Raises:
         ValueError: no bound is known.
     """
-    import sympy as sp
+    sp = symbols()
 
     arb = library().arb
     coefficients = polynomial_of(expr, x)
@@ -69,7 +76,7 @@ def majorant(expr: Any, x: Any, reach: int) -> Majorant:
 
 def least(expr: Any, x: Any, reach: int) -> Fraction:
     """A lower bound of ``|expr|`` for ``|x| >= reach``; zero where none is known."""
-    import sympy as sp
+    sp = symbols()
 
     coefficients = polynomial_of(expr, x)
     if coefficients is not None:
@@ -105,7 +112,7 @@ def _constant(expr: Any) -> Any:
 
 def _product(expr: Any, x: Any, reach: int) -> Majorant:
     """Factor by factor, after ``u / (... + c u + ...) <= 1/c`` for exponentials u over sums of nonnegative terms."""
-    import sympy as sp
+    sp = symbols()
 
     factors, scale = list(expr.args), library().arb(1)
     for u in [f for f in factors if isinstance(f, sp.exp)]:
@@ -137,7 +144,7 @@ def _share(u: Any, over: Any) -> Any | None:
 
 
 def _power(expr: Any, x: Any, reach: int) -> Majorant:
-    import sympy as sp
+    sp = symbols()
 
     arb, base, exponent = library().arb, expr.base, expr.exp
     if not exponent.is_Rational:
@@ -174,7 +181,7 @@ def _exponential(inner: Any, x: Any, reach: int) -> Any:
 
 def _logarithm(inner: Any, x: Any, reach: int) -> Majorant:
     """``|log b| <= |log least| + log n + sum of |log| or size of the n positive terms of b``."""
-    import sympy as sp
+    sp = symbols()
 
     arb, low = library().arb, least(inner, x, reach)
     if low <= 0:

@@ -138,7 +138,7 @@ def enclose_dsm_constant(
         raise bad("route", repr(route), "posterior or fisher", "correct it")
     noised = _noised(base, scale, variance, "posterior", 1)
 
-    def density(_: ExactScore, z: Any, analytic: bool) -> Any:
+    def density(zero: ExactScore, z: Any, analytic: bool) -> Any:
         _, e, ratios = noised.law.ratios(z)
         mass = mean = square = library().acb(0)
         for rho, (slope, shift, rest) in zip(ratios, noised.targets, strict=True):
