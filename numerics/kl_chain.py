@@ -253,8 +253,8 @@ class _Clock:
 
     def at(self, w: Vector) -> tuple[Vector, Vector]:
         """Times and weights ``a^2 kappa dkappa/dw``, each ``(n,)``."""
-        kappa = np.clip(np.exp(w) if self._log else np.sinh(w), self._low, self._top)
-        times: Vector = np.asarray(self._sde.time_of_noise_level(kappa), dtype=np.float64)
+        kappa: Any = np.clip(np.exp(w) if self._log else np.sinh(w), self._low, self._top)
+        times: Any = self._sde.time_of_noise_level(kappa)
         rate = kappa if self._log else np.hypot(1.0, kappa)
         weights: Any = np.asarray(self._sde.kernel(times).scale) ** 2 * kappa * rate
         return times, weights
