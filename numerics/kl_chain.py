@@ -318,10 +318,11 @@ def _same_dimension(p: Any, q: Any, name: str = "q") -> None:
 
 def _compared(p: GaussianMixture, q: GaussianMixture) -> tuple[Vector, Vector]:
     """Eigenvalues of ``C_q^-1 C_p`` and ``C_q^-1/2 (m_p - m_q)``."""
-    lower = np.linalg.cholesky(q.covariance)
-    half = np.linalg.solve(lower, p.covariance)
-    ratio = np.linalg.eigvalsh(np.linalg.solve(lower, half.T))
-    return ratio, np.linalg.solve(lower, p.mean - q.mean)
+    lower: Vector = np.linalg.cholesky(q.covariance)
+    half: Vector = np.linalg.solve(lower, p.covariance)
+    ratio: Vector = np.linalg.eigvalsh(np.linalg.solve(lower, half.T))
+    shift: Vector = np.linalg.solve(lower, p.mean - q.mean)
+    return ratio, shift
 
 
 def _rounding(p: GaussianMixture, q: GaussianMixture) -> float:
