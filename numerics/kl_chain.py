@@ -318,10 +318,10 @@ def _same_dimension(p: Any, q: Any, name: str = "q") -> None:
 
 def _compared(p: GaussianMixture, q: GaussianMixture) -> tuple[Vector, Vector]:
     """Eigenvalues of ``C_q^-1 C_p`` and ``C_q^-1/2 (m_p - m_q)``."""
-    lower: Vector = np.linalg.cholesky(q.covariance)
-    half: Vector = np.linalg.solve(lower, p.covariance)
-    ratio: Vector = np.linalg.eigvalsh(np.linalg.solve(lower, half.T))
-    shift: Vector = np.linalg.solve(lower, p.mean - q.mean)
+    lower: Any = np.linalg.cholesky(q.covariance)
+    half: Any = np.linalg.solve(lower, p.covariance)
+    ratio: Any = np.linalg.eigvalsh(np.linalg.solve(lower, half.T))
+    shift: Any = np.linalg.solve(lower, p.mean - q.mean)
     return ratio, shift
 
 
