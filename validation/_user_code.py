@@ -104,7 +104,14 @@ def as_reals(value: Any, *, name: str) -> tuple[np.ndarray, bool]:
         kind = str(tensor.dtype).removeprefix("torch.")
         if kind in ("float16", "bfloat16"):
             raise UserCodeError(_coarse(name, kind))
-        value = tensor.detach().cpu().numpy()
+        try:
+            value = tensor.detach().cpu().numpy()
+        except (TypeError, RuntimeError) as error:  # no data (meta), sparse, or a type numpy lacks
+            where = f"{kind} tensor on {tensor.device}"
+            raise UserCodeError(
+                f"{name}: got a {where} that holds no plain numbers, wanted a dense tensor with data; "
+                "return one on a device with memory"
+            ) from error
     try:
         raw = np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:

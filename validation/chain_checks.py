@@ -22,7 +22,7 @@ from ..numerics.rng import substream
 from ..theory._checks import bad
 from ..theory.protocols import Vector
 from ._chain_averages import Averages, needed
-from ._user_code import UserCodeError, as_draws, call_user, law_or_refuse
+from ._user_code import UserCodeError, as_draws, as_reals, call_user, law_or_refuse
 from .evidence import Allowed, Evidence, Measured
 from .verdict import Diagnosis, Verdict
 
@@ -157,10 +157,10 @@ def _given(
         wanted = f"({m}, {n}, {dim})"
     else:
         wanted = f"(chains, draws, {dim})"
-    shape = tuple(np.shape(chains))
+    values, _ = as_reals(chains, name="chains")
+    shape = values.shape
     if len(shape) == 2 and dim == 1:
         shape = (*shape, 1)
     if len(shape) != 3 or shape[2] != dim or shape[0] < 2:
         raise UserCodeError(f"chains: got shape {shape}, wanted {wanted}")
-    flat = np.reshape(chains, (-1, dim))
-    return as_draws(flat, None, dim, name="chains")[0].reshape(shape)
+    return as_draws(values.reshape(-1, dim), None, dim, name="chains")[0].reshape(shape)
