@@ -50,3 +50,10 @@ def test_a_sampler_that_returns_one_is_an_error_and_the_rest_goes_on():
     assert report.outcome is Outcome.ERROR
     assert report.exit_status == 4
     assert report.find("law", steps=4)
+
+
+@pytest.mark.parametrize("field", ["score", "denoiser", "noise", "velocity"])
+def test_a_time_without_a_value_is_refused_in_one_line(field):
+    problem = Problem("tilted", LAW, VP(), t_min=1e-3)
+    with pytest.raises(ValueError, match=r"t: got Tensor on meta, wanted a number with a value"):
+        getattr(problem, field)(torch.zeros(3, 2), torch.tensor(0.5, device="meta"))

@@ -124,9 +124,9 @@ def check_samples(
         ):
             return replace(bare, finding=f"not decided: {error}")
         other = Unmapped(target, tolerance, exact, false_alarm, seed)
-        n = other.wanted if budget is None else int(budget)
+        dim = int(target.dim)
         return judge(
-            other, bare, _source(draw, int(target.dim), n, seed, timeout, backend, device)
+            other, bare, budget, lambda n: _source(draw, dim, n, seed, timeout, backend, device)
         )
     wanted = _needed(shape, tolerance, false_alarm)
     n = min(wanted, _MOST) if budget is None else int(budget)
