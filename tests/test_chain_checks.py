@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -163,21 +165,23 @@ def test_bad_arguments_are_refused_by_name():
     def chains(m, n, *, rng):
         return rng.standard_normal((m, n, 1))
 
-    for wrong, name in (
+    kernels: tuple[tuple[dict[str, Any], str], ...] = (
         ({"budget": 0}, "budget"),
         ({"budget": 2.5}, "budget"),
         ({"states": 1}, "states"),
         ({"false_alarm": 2.0}, "false_alarm"),
         ({"tolerance": 0.7}, "tolerance"),
-    ):
+    )
+    for wrong, name in kernels:
         with pytest.raises(ValueError, match=name):
             check_kernel(lambda x, *, rng: x, line, **wrong)
-    for wrong, name in (
+    runs: tuple[tuple[dict[str, Any], str], ...] = (
         ({"budget": 7}, "budget"),
         ({"budget": (0, 5)}, "budget"),
         ({"budget": (9, 9), "burn": 9}, "burn"),
         ({"false_alarm": 0.0}, "false_alarm"),
-    ):
+    )
+    for wrong, name in runs:
         with pytest.raises(ValueError, match=name):
             check_chains(chains, line, **wrong)
 
