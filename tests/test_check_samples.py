@@ -8,7 +8,6 @@ import time
 import numpy as np
 import pytest
 from scoreproof.numerics import draw
-from scoreproof.numerics.convolved import Convolved
 from scoreproof.theory import Gaussian, GaussianMixture, PointMasses
 from scoreproof.theory.densities_2d import Banana
 from scoreproof.validation import PROBLEMS, Outcome, check_samples, samples_needed
@@ -292,8 +291,13 @@ def test_too_few_draws_are_undecided_and_say_how_many_decide() -> None:
     assert any(m.underpowered for m in tiny.mutants)
 
 
-def test_a_law_without_map_is_undecided_with_the_reason() -> None:
-    verdict = check_samples(_from(PLANE), Convolved(Banana(), 0.5, 0.5))
+def test_a_law_without_map_draws_or_score_is_undecided_with_the_reason() -> None:
+    class Opaque:
+        """Nothing is known of it but its dimension."""
+
+        dim = 2
+
+    verdict = check_samples(_from(PLANE), Opaque())
     assert verdict.outcome is Outcome.UNDECIDED
     assert "no exact Gaussianisation" in verdict.finding
 
@@ -328,6 +332,7 @@ def test_needed_samples_grow_with_the_inverse_square() -> None:
         {"seed": -1},
         {"seed": 1.5},
         {"timeout": -1},
+        {"device": "nowhere"},
         {"device": "nowhere", "backend": "torch"},
     ],
 )
