@@ -14,6 +14,8 @@ from scoreproof.validation import CLAIMS, Outcome, Report
 from scoreproof.validation.claim import decide
 from scoreproof.validation.report.mathml import typeset
 
+from .crossing import assert_kinds_agree
+
 LEVEL = 1e-8
 #: The sentences that come out REFUTED as printed; each has a correction.
 REFUTED = {
@@ -105,6 +107,7 @@ def test_decided(name):
             assert piece.level <= LEVEL
             assert piece.n > 0
             assert piece.message
+    assert_kinds_agree(verdict)
     if verdict.correction is not None:
         assert verdict.correction.outcome is Outcome.SUPPORTED
         assert verdict.correction.role == "required"
