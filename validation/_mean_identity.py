@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..theory.symbolic.law_jets import Jets
 
 _NEAR = 1e-9  #: distance from a kink or an end of the support, in standard deviations
-_JUMP = 1e-6  #: of the flux, relative to its larger side, that counts as none
+_JUMP = 1e-6  #: of the flux, relative to its size in the bulk, that counts as none
 
 
 @dataclass(frozen=True)
@@ -133,16 +133,20 @@ class MeanIdentity:
             flux = self.numeric(self.flux[0] / self.density)
         except NotInJets:
             return []
-        off = _NEAR * float(np.sqrt(np.asarray(self.law.covariance)[0, 0]))
-        found = []
-        for place in sorted(places):
-            x = np.array([[place - off], [place + off]])
+
+        def through(x: Vector) -> Vector:
             with np.errstate(all="ignore"):
                 density = np.exp(np.asarray(self.law.log_prob(x), dtype=np.float64))
-                sides = np.where(density > 0, density * flux(x), 0.0)
-            jump = float(sides[1] - sides[0])
-            if not abs(jump) <= _JUMP * float(np.abs(sides).max()):
-                found.append((place, jump))
+                return np.where(density > 0, density * flux(x), 0.0)
+
+        sd = float(np.sqrt(np.asarray(self.law.covariance)[0, 0]))
+        bulk = float(np.asarray(self.law.mean)[0]) + sd * np.linspace(-3, 3, 60)
+        size = float(np.max(np.abs(through(bulk[:, None]))))
+        found = []
+        for place in sorted(places):
+            before, after = through(place + sd * np.array([[-_NEAR], [_NEAR]]))
+            if not abs(after - before) <= _JUMP * size:
+                found.append((place, float(after - before)))
         return found
 
 

@@ -94,7 +94,12 @@ def in_jets(
         rest = inner - k * jets.log
         return power if k == 0 or rest.has(jets.log) else jets.density**k * sp.exp(rest)
 
-    return e.replace(lambda a: isinstance(a, sp.exp) and a.has(jets.log), split)
+    def over_density(m: Any) -> bool:
+        """Whether a product holds 1/p: of a sum over p the terms are taken, in which p cancels."""
+        return m.is_Mul and any(a.is_Pow and a.base == jets.density and a.exp < 0 for a in m.args)
+
+    e = e.replace(lambda a: isinstance(a, sp.exp) and a.has(jets.log), split)
+    return e.replace(over_density, sp.expand_mul)
 
 
 def as_polynomial(expr: Expr, jets: Jets) -> dict[tuple[int, ...], Expr]:

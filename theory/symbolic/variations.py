@@ -77,7 +77,7 @@ def _test(
     rest = rest.doit()
     shown = is_zero(rest, domain=domain)
     if shown.status == PROVED:
-        said = "at every point the integrands differ by the divergence of the flux"
+        said = "the integrands differ by the divergence of the flux"
         return ZeroTest(PROVED, said if any(flux.values()) else "the integrands are equal")
     f = (p * (left - right)).doit()
     tests = []
