@@ -9,6 +9,7 @@ import time
 import numpy as np
 import pytest
 import sympy as sp
+from scoreproof.numerics import ExactMixture
 from scoreproof.theory import Gaussian, GaussianMixture, Logistic, StudentT
 from scoreproof.theory.densities_positive import Gamma
 from scoreproof.validation import mean_claim, run_claims
@@ -263,3 +264,41 @@ def test_the_command_line_takes_a_module_and_an_object(tmp_path, capfd):
 def test_gaussian_laws_in_one_dimension_have_balls():
     one = claim(law=Gaussian([0.4], [[0.7]]))
     assert "enclosure" in one.checks
+
+
+def test_exact_parameters_are_taken_exactly():
+    law = ExactMixture.make(["0.6", "0.4"], ["-1.1", "0.7"], ["0.3", "0.5"])
+    verdict, kinds, _ = outcomes(claim(law=law))
+    assert set(kinds) == {"proof", "enclosure", "draws"} and verdict.outcome is Outcome.SUPPORTED
+
+
+class Skewed:
+    """A law of a user: log x, x gamma of shape 3, which is smooth on the whole line."""
+
+    dim = 1
+
+    def score(self, at):
+        return 3 - np.exp(at)
+
+    def transport(self, u, z):
+        from scipy import special
+
+        return np.log(special.gammaincinv(3.0, u))[:, None]
+
+
+def test_a_law_of_the_users_own_needs_what_the_identity_needs():
+    own = {"law": Skewed(), "model": {S: sp.sin(x)}, "left": S * R, "right": -S.diff(x)}
+    verdict, kinds, _ = outcomes(claim(**own), "standard")
+    assert kinds == {"proof": Outcome.SUPPORTED, "draws": Outcome.SUPPORTED}, str(verdict)
+    verdict, kinds, _ = outcomes(claim("curvature", law=Skewed()))
+    assert set(kinds) == {"proof"} and any("hessian(x)" in a for a in verdict.assumptions)
+
+
+def test_too_few_draws_for_a_mutant_leave_undecided():
+    def sampler(n, *, rng):
+        return LAW.transport(rng.random(n), rng.standard_normal((n, 1)))
+
+    own = claim(sampler=sampler, tolerance=0.1)
+    verdict = decide(own, level=1e-6, profile="quick", budget=2000)
+    assert verdict.outcome is Outcome.UNDECIDED
+    assert all(m.underpowered for m in verdict.survivors) and "would decide" in verdict.explain()

@@ -32,6 +32,7 @@ class MeanIdentity:
         values: parameter -> number that it takes.
         domain: of coordinates, parameters and functions.
         law: p.
+        exact: the same law with rational parameters; None where the binary ones of ``law`` are meant.
     """
 
     left: Any
@@ -41,6 +42,7 @@ class MeanIdentity:
     values: Mapping[Any, Any]
     domain: Domain
     law: Any
+    exact: Any = None
 
     @property
     def dim(self) -> int:
@@ -92,14 +94,23 @@ class MeanIdentity:
         """An integrand at the law as ``(n, d) -> (n,)``, printed for numpy: without care for rounding.
 
         Raises:
-            NotInJets: it needs more of the law than two derivatives.
+            NotInJets: it needs more of the law than it knows.
         """
         import sympy as sp
+
+        from ..theory.symbolic.law_jets import NotInJets
 
         jets, law, e = self.jets, self.law, self.at_law(expr)
         names = [*jets.at, *jets.known]
         function = sp.lambdify(names, e, ["scipy", "numpy"], cse=True)
         used = e.free_symbols
+        for method, symbols in (
+            ("log_prob", {jets.log, jets.density}),
+            ("score", set(jets.first)),
+            ("hessian", set(jets.second.values())),
+        ):
+            if used & symbols and not callable(getattr(law, method, None)):
+                raise NotInJets(f"a law with the method {method}(x)")
 
         def values(x: Vector) -> Vector:
             n = len(x)
