@@ -71,8 +71,10 @@ class KernelFormulas:
         """The diffusion of the library with drift f and diffusion ``sqrt(g2)``."""
         import sympy as sp
 
-        f, g2 = (sp.lambdify(self.time, self.numbered(n), "math") for n in ("f", "g2"))
-        return LinearSDE(f, lambda t: math.sqrt(g2(t)), t_max=float(self.end))
+        f, g2 = (sp.lambdify(self.time, self.numbered(n), "scipy") for n in ("f", "g2"))
+        return LinearSDE(
+            lambda t: float(f(t)), lambda t: math.sqrt(g2(t)), t_max=float(self.end)
+        )
 
 
 def proof(kernel: KernelFormulas) -> Check:

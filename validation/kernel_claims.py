@@ -91,7 +91,9 @@ def kernel_claim(
         _real(one, f"{label} ", ("f", "g2"))
         others[name] = one
     tolerance = positive(tolerance, "tolerance")
-    seen = {name: k for name, k in others.items() if defect(k) > 2 * tolerance}
+    _defect(kernel, "")
+    sizes = {name: _defect(k, f"wrong[{name!r}] ") for name, k in others.items()}
+    seen = {name: k for name, k in others.items() if sizes[name] > 2 * tolerance}
     makers: dict[str, tuple[Any, Mapping[str, KernelFormulas]]] = {
         "proof": (proof, others),
         "enclosure": (enclosure, others),
@@ -175,6 +177,15 @@ def _exists(kernel: KernelFormulas, label: str) -> None:
             if not value > least:
                 remedy = "no diffusion has this kernel: check the signs, or lower t_max"
                 raise bad(name, f"{value:g} at t = {t:g}", "a positive number", remedy)
+
+
+def _defect(kernel: KernelFormulas, label: str) -> float:
+    try:
+        return defect(kernel)
+    except (ValueError, ArithmeticError) as error:
+        got = f"no kernel ({error})"
+        wanted = "a diffusion that can be integrated up to t_max"
+        raise bad(f"{label}f, g2", got, wanted, "look for poles, or lower t_max") from error
 
 
 def _real(kernel: KernelFormulas, label: str, names: Sequence[str]) -> None:
