@@ -24,7 +24,11 @@ from .evidence import Allowed, Evidence, Measured
 if TYPE_CHECKING:
     from ..theory.symbolic.domain import Domain
 
-TIMES = (Fraction(1, 8), Fraction(1, 2), Fraction(1))  #: in units of the end, where numbers are compared
+TIMES = (
+    Fraction(1, 8),
+    Fraction(1, 2),
+    Fraction(1),
+)  #: in units of the end, where numbers are compared
 FORMULAS = ("f", "g2", "scale", "variance")
 _COORDINATES = 8  #: independent coordinates of one draw
 _AGREE = 1e-6  #: relative difference between numbers that counts as none
@@ -72,9 +76,7 @@ class KernelFormulas:
         import sympy as sp
 
         f, g2 = (sp.lambdify(self.time, self.numbered(n), "scipy") for n in ("f", "g2"))
-        return LinearSDE(
-            lambda t: float(f(t)), lambda t: math.sqrt(g2(t)), t_max=float(self.end)
-        )
+        return LinearSDE(lambda t: float(f(t)), lambda t: math.sqrt(g2(t)), t_max=float(self.end))
 
 
 def proof(kernel: KernelFormulas) -> Check:
@@ -91,7 +93,7 @@ def proof(kernel: KernelFormulas) -> Check:
         else:
             answers = within(limit, __name__, "_answers", (kernel,))
             status, reason = answers.answers[-1] if answers.answers else ("UNKNOWN", answers.why)
-        said = {"PROVED": "proved", "REFUTED": "refuted", "UNKNOWN": "not decided"}[status]
+        said = "not decided: " if status == "UNKNOWN" else ""
         refuted, failing = float(status == "REFUTED"), float(status != "PROVED")
         return Evidence(
             check="",
@@ -99,7 +101,7 @@ def proof(kernel: KernelFormulas) -> Check:
             measured=Measured(refuted, refuted, failing),
             allowed=Allowed(0.0, 0.0),
             n=1,
-            message=f"{said} from the differential equations of mean and variance: {reason}",
+            message=said + reason,
         )
 
     return check
@@ -121,7 +123,7 @@ def _answers(kernel: KernelFormulas) -> Iterator[tuple[str, str]]:
     )
     derivation = found.derivation
     if found.status == "PROVED":
-        yield "PROVED", "residuals and initial values are zero"
+        yield "PROVED", "the equations of mean and variance, and their initial values, hold"
     elif derivation is not None and derivation.status == "REFUTED":
         yield "REFUTED", "; ".join(derivation.failures())
     else:
@@ -162,7 +164,7 @@ def enclosure(kernel: KernelFormulas) -> Check:
 
             for what, gap in (("scale", mean), ("variance", spread)):
                 ball = enclosed(gap, digits=d + SPARE, seconds=remaining(ctx))
-                text = f"{what} of the diffusion at t = {float(end):g} less the formula"
+                text = f"{what} at t = {float(end):g} less the formula"
                 pieces.append(equals(ball, digits=d, message=text))
         found = worst_of(pieces)
         if ctx.out_of_time:
@@ -191,7 +193,7 @@ def quadrature(kernel: KernelFormulas) -> Check:
             bound=_ERROR,
             tolerance=_AGREE,
             kind="quadrature",
-            message=f"scale and variance at three times, largest relative difference {gap:.3g}",
+            message=f"scale and variance at three times, apart by {gap:.3g}",
         )
 
     return check
@@ -216,7 +218,7 @@ def draws(kernel: KernelFormulas, *, tolerance: float) -> Check:
             off, before = (x - scale) / math.sqrt(unit), t
             for values in (off.mean(axis=1), (off**2).mean(axis=1) - variance / unit):
                 estimates.append(mean_estimate(values, level=ctx.level / (2 * len(TIMES))))
-        text = f"mean and variance at three times over paths of {_COORDINATES} coordinates"
+        text = "mean and variance of paths at three times"
         found = largest(estimates, 1.0, tolerance, ctx, text)
         return replace(found, n=ctx.budget)
 

@@ -122,7 +122,11 @@ class MeanIdentity:
                 first = np.asarray(law.score(x), dtype=np.float64)
             if used & set(jets.second.values()):
                 second = np.asarray(law.hessian(x), dtype=np.float64)
-            given = [*x.T, nothing if log is None else np.exp(log), nothing if log is None else log]
+            given = [
+                *x.T,
+                nothing if log is None else np.exp(log),
+                nothing if log is None else log,
+            ]
             given += [nothing if first is None else first[:, i] for i in range(len(jets.first))]
             given += [nothing if second is None else second[:, i, j] for i, j in jets.second]
             with np.errstate(all="ignore"):
@@ -190,7 +194,9 @@ class Scene:
             e = e.subs(self.rename).doit()
         except (sp.SympifyError, TypeError, AttributeError) as error:
             got = repr(expr)[:60]
-            raise bad(argument, got, "a sympy expression", "build it from sympy objects") from error
+            raise bad(
+                argument, got, "a sympy expression", "build it from sympy objects"
+            ) from error
         loose = sorted(map(str, getattr(e, "free_symbols", set()) - set(d.symbols)))
         if loose:
             known = ", ".join(map(str, d.symbols))
@@ -199,7 +205,9 @@ class Scene:
         for f in sorted(e.atoms(AppliedUndef), key=str):
             if f.func not in d.functions:
                 known = ", ".join(str(k(*at)) for k in d.functions)
-                raise bad(argument, f"the function {f}", f"{known}", "say in model what stands for it")
+                raise bad(
+                    argument, f"the function {f}", f"{known}", "say in model what stands for it"
+                )
             if f.args != at:
                 raise bad(argument, f"{f}", f"{f.func(*at)}", "take functions at the coordinates")
         if e.has(sp.Integral, sp.Sum, sp.Subs):
@@ -254,7 +262,10 @@ def same_shape(sides: Mapping[str, Any]) -> None:
     Raises:
         ValueError: naming the side.
     """
-    shapes = {name: np.shape(e) if isinstance(e, list | tuple) else tuple(getattr(e, "shape", ())) for name, e in sides.items()}
+    shapes = {
+        name: np.shape(e) if isinstance(e, list | tuple) else tuple(getattr(e, "shape", ()))
+        for name, e in sides.items()
+    }
     first = shapes["left"]
     for name, shape in shapes.items():
         if shape != first:

@@ -124,7 +124,11 @@ def kernel_claim(
         checks=checks,
         mutants=mutants,
         source=source,
-        assumptions=("f and g are smooth, so that x_t given x_0 is Gaussian", *assumptions, *notes),
+        assumptions=(
+            "f and g are smooth, so that x_t given x_0 is Gaussian",
+            *assumptions,
+            *notes,
+        ),
         subject={"diffusion": f"f = {kernel.formulas['f']}, g^2 = {kernel.formulas['g2']}"},
     )
 
@@ -155,7 +159,9 @@ def _admitted(
             admitted[name] = domain.admit(e)
         except ValueError as error:
             text = str(error).replace("expr:", f"{label}{name}:", 1)
-            raise ValueError(text.replace("add it to the domain", "pass its value in parameters")) from error
+            raise ValueError(
+                text.replace("add it to the domain", "pass its value in parameters")
+            ) from error
     numbers = {c: sp.sympify(v) for c, v in values.items()}
     return KernelFormulas(admitted, time, Fraction(int(end.p), int(end.q)), domain, numbers)
 
@@ -166,7 +172,10 @@ def _exists(kernel: KernelFormulas, label: str) -> None:
         got = kernel.at(name, Fraction(0))
         if not abs(got - wanted) < 1e-12:
             raise bad(
-                f"{name} at t = 0", f"{got:g}", f"{wanted:g}", "x_0 is data: rescale, or shift the time"
+                f"{name} at t = 0",
+                f"{got:g}",
+                f"{wanted:g}",
+                "x_0 is data: rescale, or shift the time",
             )
     _real(kernel, label, FORMULAS)
     for k in range(1, _GRID + 1):

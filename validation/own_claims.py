@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -35,8 +35,8 @@ def claims_at(target: str) -> list[Claim]:
             found = found()
         except Exception as error:
             raise _failed(target, error) from error
-    if hasattr(found, "values"):
-        found = found.values()
+    if isinstance(found, Mapping):
+        found = list(found.values())
     claims = [found] if isinstance(found, Claim) else None
     if claims is None and isinstance(found, Iterable) and not isinstance(found, str | bytes):
         claims = list(found)
@@ -52,7 +52,9 @@ def _module(place: str, target: str) -> ModuleType:
         if path.suffix != ".py":
             return importlib.import_module(place)
         if not path.is_file():
-            raise bad("only", f"{target}, a file that is not there", "a Python file", "see the path")
+            raise bad(
+                "only", f"{target}, a file that is not there", "a Python file", "see the path"
+            )
         spec = importlib.util.spec_from_file_location(path.stem, path)
         assert spec is not None and spec.loader is not None  # the suffix is .py
         module = importlib.util.module_from_spec(spec)

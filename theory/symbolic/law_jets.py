@@ -79,7 +79,9 @@ def in_jets(
     log = name(*jets.at)
     found: dict[Any, sp.Symbol] = {}
     for d in e.atoms(sp.Derivative):
-        order = [jets.at.index(v) for v, n in d.variable_count for _ in range(int(n)) if v in jets.at]
+        order = [
+            jets.at.index(v) for v, n in d.variable_count for _ in range(int(n)) if v in jets.at
+        ]
         if d.expr != log or len(order) != d.derivative_count:
             raise NotInJets(f"{d} is no derivative of the density")
         if len(order) > 2:
@@ -124,7 +126,9 @@ def as_polynomial(expr: Expr, jets: Jets) -> dict[tuple[int, ...], Expr]:
     try:
         found = sp.Poly(sp.expand(plain), *jets.known)
     except sp.PolynomialError as error:
-        raise NotInJets("an integrand that is not a polynomial in p, log p, score and Hessian") from error
+        raise NotInJets(
+            "an integrand that is not a polynomial in p, log p, score and Hessian"
+        ) from error
     if any(d in jets.known for c in found.coeffs() for d in c.free_symbols):
         raise NotInJets("an integrand that is not a polynomial in p, log p, score and Hessian")
     back = {dummy: e for e, dummy in kept.items()}

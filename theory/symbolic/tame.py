@@ -72,7 +72,7 @@ def _shared(factors: list[Expr]) -> list[Expr]:
             if not all(term.is_nonnegative for term in over.base.args):
                 continue
             for term in over.base.args:
-                inner = term.as_independent(sp.exp, as_Add=False)[1]
+                inner: Any = term.as_independent(sp.exp, as_Add=False)[1]
                 k = sp.simplify(u.args[0] / inner.args[0]) if isinstance(inner, sp.exp) else None
                 if k is not None and k.is_Integer and 0 < k <= -over.exp:
                     rest = [f for f in factors if f is not u and f is not over]
