@@ -72,9 +72,12 @@ def _shared(factors: list[Expr]) -> list[Expr]:
             if not all(term.is_nonnegative for term in over.base.args):
                 continue
             for term in over.base.args:
-                inner: Any = term.as_independent(sp.exp, as_Add=False)[1]
-                k = sp.simplify(u.args[0] / inner.args[0]) if isinstance(inner, sp.exp) else None
-                if k is not None and k.is_Integer and 0 < k <= -over.exp:
+                inner = term.as_independent(sp.exp, as_Add=False)[1]
+                if not isinstance(inner, sp.exp):
+                    continue
+                above, below = (sp.sympify(e.args[0]) for e in (u, inner))
+                k: Any = sp.simplify(above / below)
+                if k.is_Integer and 0 < k <= -over.exp:
                     rest = [f for f in factors if f is not u and f is not over]
                     return _shared([*rest, over * over.base**k])
     return factors
