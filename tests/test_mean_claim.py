@@ -217,6 +217,9 @@ def test_a_time_limit_leaves_undecided_with_the_reason():
     soon = Context(np.random.default_rng(0), 1e-7, 1000, time.monotonic() + 0.2, profile="deep")
     piece = own.checks["proof"](soon)  # cut short in its subprocess
     assert piece.outcome is Outcome.UNDECIDED and "time limit" in piece.message
+    soon = Context(np.random.default_rng(0), 1e-7, 1000, time.monotonic() + 0.02, profile="deep")
+    piece = own.checks["enclosure"](soon)  # cut short between two evaluations
+    assert piece.outcome is Outcome.UNDECIDED and "stopped at the time limit" in piece.message
 
 
 def test_a_wrong_formula_near_the_right_one_is_left_to_the_balls():

@@ -75,8 +75,8 @@ def _shared(factors: list[Expr]) -> list[Expr]:
                 inner = term.as_independent(sp.exp, as_Add=False)[1]
                 if not isinstance(inner, sp.exp):
                     continue
-                above, below = (sp.sympify(e.args[0]) for e in (u, inner))
-                k: Any = sp.simplify(above / below)
+                below: Any = inner.args[0]
+                k: Any = sp.simplify(u.args[0] / below)
                 if k.is_Integer and 0 < k <= -over.exp:
                     rest = [f for f in factors if f is not u and f is not over]
                     return _shared([*rest, over * over.base**k])
