@@ -59,6 +59,9 @@ _SECTIONS: tuple[str, ...] = (
 #: Modules of :mod:`additions`, each with ``ADDED: dict[str, Addition]``.
 _ADDITIONS: tuple[str, ...] = (
     "proved_objectives",
+    "proved_langevin",
+    "proved_dynamics",
+    "proved_guidance",
     "consequences_dynamics",
 )
 
