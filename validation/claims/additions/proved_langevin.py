@@ -5,14 +5,34 @@ from __future__ import annotations
 from . import Addition
 from .tools import proof
 
+
+def _exactness() -> Addition:
+    """No density is stationary for the chain; for a Gaussian, the law that is."""
+    every = proof("langevin-step", printed="stationary", wrong=("first-order", "noise-halved"))
+    normal = proof(
+        "ula",
+        printed="no-bias",
+        wrong=("bias-doubled", "threshold-doubled"),
+        check="proof-gaussian",
+    )
+    return (every + normal).and_corrected(proof("ula", wrong=("no-bias", "bias-doubled")))
+
+
 ADDED: dict[str, Addition] = {
     "L1": proof("langevin", wrong=("half-drift", "noise-halved")),
     "L2": proof("langevin", wrong=("drift-doubled", "noise-halved")),
+    "L3": proof("langevin-limit", wrong=("stationarity-alone", "score-doubled", "rate-doubled")),
+    "L4": _exactness(),
+    "L5": _exactness(),
     "L6": proof("ula", wrong=("no-bias", "threshold-doubled"), check="proof-gaussian"),
     "L7": proof("mala", wrong=("no-proposal-ratio", "ratio-turned")),
+    "L8": proof("ascent", wrong=("descent", "steps-four-times-as-long")),
+    "L9": proof(
+        "valley", wrong=("half-for-eighth", "variance-doubled"), check="proof-gaussian-modes"
+    ),
+    "L10": proof("annealed", wrong=("levels-equal", "bias-halved"), check="proof-gaussian"),
     "L11": proof("conventions", wrong=("equal-steps", "four")),
+    "L12": proof(
+        "joint-limit", printed="both-limits-suffice", wrong=("bias-doubled", "rate-halved")
+    ).and_corrected(proof("joint-limit", wrong=("both-limits-suffice", "rate-halved"))),
 }
-for _id in ("L4", "L5"):
-    ADDED[_id] = proof(
-        "ula", printed="no-bias", wrong=("bias-doubled", "threshold-doubled"), check="proof-gaussian"
-    ).and_corrected(proof("ula", wrong=("no-bias", "bias-doubled")))
