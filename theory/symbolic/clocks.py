@@ -32,9 +32,10 @@ def ve_and_vp(wrong: str | None = None) -> Derivation:
     return Derivation(
         "ve-and-vp",
         title="VE and VP are one process after a change of scale and clock",
-        statement="For every β, y = x/a(t) with a = e^{−B/2}, B = ∫₀ᵗ β, turns dx = −½βx dt + √β dw into dy = √(dσ²/dt) dw "
-        "with σ² = (1 − a²)/a² = e^B − 1, as a law of paths and for every law at t = 0; backwards β = d log(1 + σ²)/dt. "
-        "So do the chains: y_i = x_i/√ᾱ_i of DDPM is the SMLD chain with σ_i² = (1 − ᾱ_i)/ᾱ_i. In x itself they differ.",
+        statement="For every β, y = x/a(t) with a = e^{−B/2}, B = ∫₀ᵗ β, turns dx = −½βx dt + √β dw into dy = "
+        "√(dσ²/dt) dw with σ² = (1 − a²)/a² = e^B − 1, as a law of paths and for every law at t = 0; backwards β = d "
+        "log(1 + σ²)/dt. So do the chains: y_i = x_i/√ᾱ_i of DDPM is the SMLD chain with σ_i² = (1 − ᾱ_i)/ᾱ_i. In x "
+        "itself they differ.",
         formula=r"y=\frac{x}{a(t)},\quad a=e^{-B/2},\quad \sigma^2=\frac{1-a^2}{a^2}:\qquad dx=-\tfrac12\beta x\,dt"
         r"+\sqrt\beta\,dw\iff dy=\sqrt{\frac{d\sigma^2}{dt}}\,dw",
         domain=Domain(
@@ -51,7 +52,8 @@ def ve_and_vp(wrong: str | None = None) -> Derivation:
                 start={T: _R}, initial={v: 0}, using=clock, because="given the state at r",
             ),
             equal(
-                "y has the mean of VE: it is kept", kept * early ** sp.Rational(power, 2) / late ** sp.Rational(power, 2), 1,
+                "y has the mean of VE: it is kept",
+                kept * early ** sp.Rational(power, 2) / late ** sp.Rational(power, 2), 1,
                 because="the factor from y at r to the mean of y at t",
             ),
             equal(
@@ -62,8 +64,10 @@ def ve_and_vp(wrong: str | None = None) -> Derivation:
                 "all times", "one transition, and y = x at t = 0", "the law of the whole path", relation="gives",
                 by="the Markov property of Gaussian processes", hypotheses=("β is positive and integrable, B(0) = 0",),
             ),
-            equal("its noise", sp.Derivative(level(late), T), BETA(T) / late, using=clock, because="g² of VE is dσ²/dt, "
-                "that of VP over a²"),
+            equal(
+                "its noise", sp.Derivative(level(late), T), BETA(T) / late, using=clock,
+                because="g² of VE is dσ²/dt, that of VP over a²",
+            ),
             equal("backwards, from σ² to β", sp.Derivative(sp.log(1 + level(late)), T), BETA(T), using=clock),
             equal(
                 "a step of DDPM in y: the mean is kept",
@@ -90,15 +94,17 @@ def geometric_levels(wrong: str | None = None) -> Derivation:
     def ratio(start: Any) -> Any:
         return (start + growth.subs(T, T + _H)) / (start + growth)
 
-    beyond = 0 if wrong == "geometric-from-clean-data" else (1 - sp.exp(-2 * _H)) / (sp.exp(2 * T) - 1)
+    beyond = (
+        0 if wrong == "geometric-from-clean-data" else (1 - sp.exp(-2 * _H)) / (sp.exp(2 * T) - 1)
+    )
     percent = sp.Rational(1, 1000 if wrong == "within-a-thousandth" else 100)
     return Derivation(
         "geometric-levels",
         title="the noise of dx = eᵗ dw and geometric levels",
-        statement="dx = eᵗ dw has the noise variance (e^{2t} − 1)/2. It has any level σ² at the time t = ½ log(1 + 2σ²), "
-        "so in particular those of a geometric progression. At equal steps h of time the variances grow by e^{2h}[1 + "
-        "(1 − e^{−2h})/(e^{2t} − 1)] a step: geometric in the limit t → ∞, with a ratio of levels within 1 % of e^h from "
-        "t = 2 on; and exactly geometric if the data carry noise of variance ½ already.",
+        statement="dx = eᵗ dw has the noise variance (e^{2t} − 1)/2. It has any level σ² at the time t = ½ log(1 + "
+        "2σ²), so in particular those of a geometric progression. At equal steps h of time the variances grow by "
+        "e^{2h}[1 + (1 − e^{−2h})/(e^{2t} − 1)] a step: geometric in the limit t → ∞, with a ratio of levels within "
+        "1 % of e^h from t = 2 on; and exactly geometric if the data carry noise of variance ½ already.",
         formula=r"\frac{\sigma^2(t+h)}{\sigma^2(t)}=e^{2h}\left[1+\frac{1-e^{-2h}}{e^{2t}-1}\right]",
         domain=Domain(
             {T: POSITIVE, _V0: POSITIVE, _S: POSITIVE, _H: POSITIVE, _K: POSITIVE, _E: (53, sp.oo), _Q: UNIT},

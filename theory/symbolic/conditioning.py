@@ -30,7 +30,8 @@ def _noised(weights: Any) -> Any:
 def _exchange(quantity: str) -> Step:
     return rule(
         "any law of the clean point", f"sums over clean points with {quantity}", "integrals over the law of x₀",
-        by="linearity", hypotheses=("the gradient passes under the integral over x₀ (so it does for Gaussian kernels)",),
+        by="linearity",
+        hypotheses=("the gradient passes under the integral over x₀ (so it does for Gaussian kernels)",),
     )  # fmt: skip
 
 
@@ -41,7 +42,9 @@ def conditional_score(wrong: str | None = None) -> Derivation:
     label = given * _Z / p
     total, joint = _noised(_W), _noised([w * c for w, c in zip(_W, _L, strict=True)])
     posterior = [w * k(*_X) / total for w, k in zip(_W, _K, strict=True)]
-    if wrong == "prior-mean":  # the classifier averaged over the data, not over what the noisy point leaves
+    if (
+        wrong == "prior-mean"
+    ):  # the classifier averaged over the data, not over what the noisy point leaves
         posterior = [w / sp.Add(*_W) for w in _W]
     classifier: Any = sp.Add(*(c * a for c, a in zip(_L, posterior, strict=True)))
     if wrong == "classifier-squared":
@@ -124,9 +127,14 @@ def tilted_score(wrong: str | None = None) -> Derivation:
     steps += [
         _exchange("weights π_j and powers L_j^γ"),
         rule(
-            "sampled with this field", "flow or reverse SDE from the noised tilted law", "the tilted law", relation="end at",
-            by="probability flow and reverse SDE", hypotheses=("they are solved exactly, with the score of the law that "
-            "the forward diffusion makes of the tilted law", NOISE),
+            "sampled with this field", "flow or reverse SDE from the noised tilted law", "the tilted law",
+            relation="end at",
+            by="probability flow and reverse SDE",
+            hypotheses=(
+                "flow and reverse SDE are solved exactly, with the score of the tilted law as the forward diffusion "
+                "noises it",
+                NOISE,
+            ),
         ),
     ]  # fmt: skip
     return Derivation(

@@ -26,7 +26,9 @@ def langevin_limit(wrong: str | None = None) -> Derivation:
     p, h, u = _P(*_X), _RATIO(*_X), _U(*_X)
 
     def generator(f: Any, d: int) -> Any:
-        return sp.Add(*(f.diff(v, 2) + pull * sp.Derivative(sp.log(p), v) * f.diff(v) for v in _X[:d]))
+        return sp.Add(
+            *(f.diff(v, 2) + pull * sp.Derivative(sp.log(p), v) * f.diff(v) for v in _X[:d])
+        )
 
     steps: list[Step] = []
     for name, d in (("coordinate i (here x, with all others as parameters)", 1), ("d = 3", 3)):
@@ -62,7 +64,9 @@ def langevin_limit(wrong: str | None = None) -> Derivation:
     turned = {x: p.diff(y), y: -p.diff(x)}  # p J grad log p with J a quarter turn
     decay = sp.exp(-speed * _T / _C)
     w = _W(_T)
-    rest = -p * (h.diff(x) ** 2 + h.diff(y) ** 2) if wrong == "stationarity-alone" else sp.Integer(0)
+    rest = (
+        -p * (h.diff(x) ** 2 + h.diff(y) ** 2) if wrong == "stationarity-alone" else sp.Integer(0)
+    )
     normal = -((x - _MU) ** 2) / (2 * _V)
     steps += [
         rule(
@@ -71,13 +75,14 @@ def langevin_limit(wrong: str | None = None) -> Derivation:
             hypotheses=(
                 "p is smooth, positive and integrable on the whole space: then L is essentially self-adjoint in mean "
                 "squares under p, and no mass is lost (Strichartz 1983; Grigor'yan 1999)",
-                "the law has a density at some time; those with ∫p h² finite are dense, and ∫p|h| does not grow, so that "
-                "all of them converge",
+                "the law has a density at some time; those with ∫p h² finite are dense, and ∫p|h| does not grow, so "
+                "that all of them converge",
             ),
         ),
         solves(
             "the rate under a Poincaré inequality ∫p(h − 1)² ≤ C ∫p|∇h|²", {w.diff(_T): -2 * w / _C}, {w: decay},
-            start={_T: 0}, initial={w: 1}, because="w bounds ∫p(h − 1)² relative to its start, by Gronwall's inequality",
+            start={_T: 0}, initial={w: 1},
+            because="w bounds ∫p(h − 1)² relative to its start, by Gronwall's inequality",
             hypotheses=("for the rate alone: p has a Poincaré constant C; heavy tails have none",),
         ),
         equal(
@@ -97,10 +102,11 @@ def langevin_limit(wrong: str | None = None) -> Derivation:
     return Derivation(
         "langevin-limit",
         title="Langevin dynamics converges to p",
-        statement="For every smooth positive density p on the whole space, the law p_t of dX = ∇log p dt + √2 dw tends "
-        "to p: with h = p_t/p, ½∫p(h − 1)² falls at the rate ∫p|∇h|², which vanishes for h = 1 alone, and KL(p_t‖p) "
-        "falls at the rate E|∇log h|². With a Poincaré constant C of p, ∫p(h − 1)² falls like e^{−2t/C}. That p is "
-        "stationary does not suffice: dX = J∇log p dt with J antisymmetric leaves p stationary and does not converge.",
+        statement="For every smooth positive density p on the whole space, the law p_t of dX = ∇log p dt + √2 dw "
+        "tends to p: with h = p_t/p, ½∫p(h − 1)² falls at the rate ∫p|∇h|², which vanishes for h = 1 alone, and "
+        "KL(p_t‖p) falls at the rate E|∇log h|². With a Poincaré constant C of p, ∫p(h − 1)² falls like e^{−2t/C}. "
+        "That p is stationary does not suffice: dX = J∇log p dt with J antisymmetric leaves p stationary and does "
+        "not converge.",
         formula=r"\frac{d}{dt}\,\frac12\int p\,(h-1)^2=-\int p\,\|\nabla h\|^2,\quad h=\frac{p_t}{p}"
         r"\ \Rightarrow\ p_t\to p",
         domain=Domain(
@@ -192,10 +198,10 @@ def joint_limit(wrong: str | None = None) -> Derivation:
     return Derivation(
         "joint-limit",
         title="step to zero and number of steps to infinity",
-        statement="On N(μ, Σ), along an eigendirection of variance v, K steps x + d s(x) + √(2d) z from N(m₀, V₀) give "
-        "mean μ + r(m₀ − μ) and variance V∞ + r²(V₀ − V∞) with r = (1 − d/v)^K, V∞ = v/(1 − d/(2v)). If d → 0 and "
-        "K d → ∞ they tend to those of the target. If d → 0 and K → ∞ with K d → τ they tend to those of the process "
-        "at time τ: variance v + e^{−2τ/v}(V₀ − v), mean μ + e^{−τ/v}(m₀ − μ).",
+        statement="On N(μ, Σ), along an eigendirection of variance v, K steps x + d s(x) + √(2d) z from N(m₀, V₀) "
+        "give mean μ + r(m₀ − μ) and variance V∞ + r²(V₀ − V∞) with r = (1 − d/v)^K, V∞ = v/(1 − d/(2v)). If d → 0 "
+        "and K d → ∞ they tend to those of the target. If d → 0 and K → ∞ with K d → τ they tend to those of the "
+        "process at time τ: variance v + e^{−2τ/v}(V₀ − v), mean μ + e^{−τ/v}(m₀ − μ).",
         formula=r"d\to0,\ K\to\infty,\ Kd\to\tau:\quad \mathrm{Var}\,x_K\to v+e^{-2\tau/v}(V_0-v)\ne v",
         domain=Domain(
             {**dict.fromkeys((_MU, _M0, _V0, _R), REAL), **dict.fromkeys((_D, _V, _TAU, _E), POSITIVE)},
@@ -208,7 +214,9 @@ def joint_limit(wrong: str | None = None) -> Derivation:
                 because="r becomes (1 − d/v) r; r = 1 at the start",
             ),
             equal("one more step, mean", mean - _D * (mean - _MU) / _V, _MU + factor * _R * (_M0 - _MU)),
-            expansion("the logarithm of the factor", sp.log(factor), _D, (0, -1 / _V), because="so K log(1 − d/v) → −τ/v"),
+            expansion(
+                "the logarithm of the factor", sp.log(factor), _D, (0, -1 / _V), because="so K log(1 − d/v) → −τ/v",
+            ),
             rule(
                 "for bounded time", "r = (1 − d/v)^K", "e^{−τ/v}", relation="tends to", by="continuity of exp",
                 hypotheses=("d → 0 and K d → τ, while K → ∞",),

@@ -95,13 +95,13 @@ def probability_flow(wrong: str | None = None) -> Derivation:
 
 def reverse_general(wrong: str | None = None) -> Derivation:
     """Reversal with a diffusion matrix ``D(x, t) = G G^T``: the drift carries the divergence of D."""
-    p = _P(*_X, _T)
+    p, general = _P(*_X, _T), _ETA(_T)
     divergence = {"no-divergence": 0, "half-divergence": sp.Rational(1, 2)}.get(wrong or "", 1)
 
     def entry(i: int, j: int) -> Expr:
         return _D[min(i, j), max(i, j)](*_X, _T)
 
-    def pair(i: int, j: int, eta: Any = _ETA(_T)) -> tuple[Any, Any]:
+    def pair(i: int, j: int, eta: Any = general) -> tuple[Any, Any]:
         """Backward and forward summand of one ordered pair."""
         dij = entry(i, j)
         weight = sp.Rational(1, 2) if wrong == "half-score" else (1 + eta**2) / 2

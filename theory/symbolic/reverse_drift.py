@@ -53,10 +53,12 @@ def reverse_drift(wrong: str | None = None) -> Derivation:
         ("the reverse SDE: whole score, noise g", stochastic, 1),
         ("the reverse ODE: half the score, no noise", deterministic, 0),
     ):
-        steps += [
-            equal(f"{name}, coordinate i (here x)", *sides(1, share, sp.Integer(noise))),
-            equal(f"{name}, d = 3", *sides(3, share, sp.Integer(noise))),
-        ]
+        steps.append(
+            equal(
+                f"{name}, coordinate i (here x, with all others as parameters)",
+                *sides(1, share, sp.Integer(noise)),
+            )
+        )
     steps.append(
         rule(
             "equal equations, equal laws", "law of the reversed process at t", "p(·, t)",

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING
 
 from ...claim import Check, Context
 from ...evidence import Evidence
 from ..ball_evidence import attached
-from ..proofs import proved
+from ..proofs import proof_evidence
 from ..tools import named
 from . import Addition
+
+if TYPE_CHECKING:
+    from ....theory.symbolic.derivation import Derivation
 
 CONSEQUENCE = "consequence"  #: name of the check
 
@@ -29,9 +34,7 @@ def proof(
 
     def version(name: str | None) -> Check:
         def made(ctx: Context) -> Evidence:
-            from ....theory.symbolic.catalogue import derive
-
-            return proved(lambda: derive(derivation, wrong=name))(ctx)
+            return proof_evidence(_derived(derivation, name))
 
         return made
 
@@ -40,6 +43,18 @@ def proof(
         mutants={check: [named(version(w), w) for w in wrong]},
         derivations=(derivation,),
     )
+
+
+@cache
+def _derived(name: str, wrong: str | None) -> Derivation:
+    """A derivation, whose steps are checked once for all entries that it stands beside.
+
+    It takes no time limit: those of the catalogue are known to end within a second, and a limit starts an
+    interpreter for every test of every step.
+    """
+    from ....theory.symbolic.catalogue import derive
+
+    return derive(name, wrong=wrong)
 
 
 def ball(check: Check, *, wrong: Sequence[tuple[str, Check]], name: str = "enclosure") -> Addition:
