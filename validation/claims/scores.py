@@ -108,10 +108,10 @@ def _mixture(weighting: str) -> Check:
     return check
 
 
-def _quadratic(sign: float) -> Check:
+def _quadratic(sign: float, second: float = 1.0) -> Check:
     def check(ctx: Context) -> Evidence:
         x = points_of(skewed_2d())
-        slope = sign * gradient(lambda y: -(y**2).sum(-1), x)
+        slope = sign * gradient(lambda y: -(y[..., 0] ** 2) - second * y[..., 1] ** 2, x)
         score = -x
         cosine = (
             (slope * score).sum(1) / np.linalg.norm(slope, axis=1) / np.linalg.norm(score, axis=1)
@@ -187,7 +187,12 @@ CLAIMS: tuple[Claim, ...] = (
         "S7",
         r"for $\mathcal{N}(0, I)$ the gradient of $f(x) = -x_1^2 - x_2^2$ points along the score",
         checks={"cosine": _quadratic(1.0)},
-        mutants={"cosine": [named(_quadratic(-1.0), "descent")]},
+        mutants={
+            "cosine": [
+                named(_quadratic(-1.0), "descent"),
+                named(_quadratic(1.0, 2.0), "second-term-doubled"),
+            ]
+        },
         source=("002",),
         assumptions=("'along' means a cosine of one; the lengths differ by a factor of two",),
         role="printed",
