@@ -60,6 +60,8 @@ _SECTIONS: tuple[str, ...] = (
 _ADDITIONS: tuple[str, ...] = (
     "proved_objectives",
     "consequences_dynamics",
+    "consequences_decimals",
+    "consequences_scores",
 )
 
 __all__ = ["CLAIMS", "Ledger"]
