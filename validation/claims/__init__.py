@@ -62,6 +62,8 @@ _ADDITIONS: tuple[str, ...] = (
     "consequences_dynamics",
     "consequences_decimals",
     "consequences_scores",
+    "consequences_objectives",
+    "consequences_losses",
 )
 
 __all__ = ["CLAIMS", "Ledger"]

@@ -120,7 +120,7 @@ def _tempered(text: str) -> Check:
             kind="quadrature",
             n=len(x),
             message=f"The printed score is {abs(1 - ratio):.3%} too {_word(ratio)}. One step ends at {end:.4f} with "
-            f"it and at {n['step']:.4f} with the right one; a sampler whose every score had this error would draw from "
+            f"it and at {n['step']:.4f} with the right one; a sampler with this error in every score draws from "
             f"p^{ratio:.5f}, whose variance is {abs(found):.4%} too {_word(1 + found)}.",
         )
 
