@@ -10,7 +10,6 @@ import numpy as np
 from ....numerics.estimate import Estimate
 from ....numerics.gaussian_law import EigenLaw, ula_affine
 from ....theory.mixtures import Gaussian
-from ....theory.protocols import Vector
 from ...claim import Check, Context
 from ...evidence import Evidence
 from ..averages import ratio
@@ -224,8 +223,8 @@ def _scaled(std: float) -> float:
 
 
 def _for_the_size(std: float) -> float:
-    v: Vector = np.linalg.eigvalsh(tilted_gaussian().covariance)
-    return SHORT * (float(v[-1]) + std**2)
+    v = float(np.linalg.eigvalsh(tilted_gaussian().covariance)[-1])
+    return SHORT * (v + std**2)
 
 
 def _value_at_score(g: Gram) -> Estimate:

@@ -95,7 +95,7 @@ def _followed(field: Callable[[Vector], Vector]) -> Check:
             here = -0.5 * r**2 / narrow + math.log(r / narrow**2)
             return here + 0.5 * far**2 / wide - math.log(far / wide**2)
 
-        caught = float(optimize.brentq(balance, math.sqrt(narrow), AWAY))
+        caught: Any = optimize.brentq(balance, math.sqrt(narrow), AWAY)
         expected = 1 - math.asin(caught / AWAY) / math.pi
         gone = float(np.linalg.norm(x - law.means[1], axis=1).max())
         return number(
