@@ -105,8 +105,8 @@ def _followed(field: Callable[[Vector], Vector]) -> Check:
             allowed=(expected - 0.1, expected + 0.02),
             kind="quadrature",
             n=2 * count,
-            message=f"Following the arrows from {AWAY:g} away from a narrow mode ends, for {shares[1]:.0%} of the "
-            f"starts around it, not there but at a mode {gone:.2g} away.",
+            message=f"The arrows lead {shares[1]:.0%} of the points that lie {AWAY:g} from a narrow mode, around "
+            f"it, not to that mode but to one {gone:.2g} away.",
         )
 
     return check
