@@ -6,7 +6,7 @@ from typing import Any
 
 import sympy as sp
 
-from .derivation import Derivation, equal, positive_step, rule
+from .derivation import Derivation, equal, greater, rule
 from .domain import POSITIVE, REAL, Domain
 from .zero import REFUTED
 
@@ -19,8 +19,9 @@ _PHI = sp.Function("phi")
 _DOMAIN = Domain(
     {
         **dict.fromkeys((*_X, *_U, *_S, _T), REAL),
-        **dict.fromkeys((_R, _H), POSITIVE),
+        _H: POSITIVE,
         _K: (1, sp.oo),
+        _R: (sp.Rational(5, 2), sp.oo),
     },
     {_PHI: "real"},
 )
@@ -70,7 +71,7 @@ def steepest_ascent(wrong: str | None = None) -> Derivation:
     share = sp.Rational(1, 2) if wrong == "half-the-score" else 1
     moved = {v: v + _T * u for v, u in zip(_X, _U, strict=True)}
     quadratic = -(_X[0] ** 2 / _K + _X[1] ** 2) / 2
-    rise = sp.diff(quadratic.xreplace(moved), _T).subs(_T, 0)
+    rise = sp.Derivative(quadratic.xreplace(moved), _T)
     pairs = ((0, 1), (0, 2), (1, 2))
     cross = sp.Add(*((_U[i] * _S[j] - _U[j] * _S[i]) ** 2 for i, j in pairs))
     x, y = _X[:2]
@@ -80,18 +81,17 @@ def steepest_ascent(wrong: str | None = None) -> Derivation:
     top = ((_K - 1) / (_K + 1)) ** 2
     if wrong == "ratio-of-the-deviations":
         top = ((sp.sqrt(_K) - 1) / (sp.sqrt(_K) + 1)) ** 2
-    worst = {x: (1 + sp.sqrt(2) + _R) * y, _K: (1 + sp.sqrt(2) + _R) ** 2}
-    off = (s[0] * g[1] - s[1] * g[0]) ** 2 - _dot(s, g) ** 2
-    off = sp.expand(sp.together(off.xreplace(worst)).subs(y, _H))
+    worst = {x: _R * _H, y: _H, _K: _R**2}
+    off = [v.xreplace(worst) for v in (s[1] * g[0] - s[0] * g[1], _dot(s, g))]
     if wrong == "toward-the-mode":
-        off = -off
+        off.reverse()
     phi = _PHI(_T)
     return Derivation(
         "steepest-ascent",
         title="the direction of the score",
         statement="log p rises along a unit vector u at the rate u·s, fastest along s. For a Gaussian with variances "
         "k > 1 and 1 the sine of the angle between s and the way to the mode is at most (k−1)/(k+1), attained at "
-        "x = √k y; so for k > (1 + √2)² some arrows are more than 45° off the mode and every small region about it. "
+        "x = √k y; so for k > 25/4 some arrows are more than 45° off the mode and every small region about it. "
         "If log p is concave, with mode m, then s·(m − x) ≥ log p(m) − log p(x).",
         formula=r"\frac{d}{dt}\log p(x+tu)\Big|_{t=0}=u\cdot s,\qquad\sin\angle(s,m-x)\le\frac{k-1}{k+1}",
         domain=_DOMAIN,
@@ -102,7 +102,8 @@ def steepest_ascent(wrong: str | None = None) -> Derivation:
             ),
             equal(
                 "for a Gaussian with variances k and 1", rise,
-                back * share * _dot(_U[:2], s), because="the rate is u·s with s = −(x/k, y)",
+                back * share * _dot(_U[:2], s), using={_T: 0},
+                because="the rate is u·s with s = −(x/k, y)",
             ),
             equal(
                 "fastest along s: |u|²|s|² − (u·s)²", _dot(_U, _U) * _dot(_S, _S) - _dot(_U, _S) ** 2, cross,
@@ -117,11 +118,11 @@ def steepest_ascent(wrong: str | None = None) -> Derivation:
                 ((_K - 1) / (_K + 1) * (x**2 - _K * y**2) / _K) ** 2,
                 because="a square, zero where x² = k y²",
             ),
-            positive_step(
-                "at y = h, x = (1 + √2 + r)h, k = (1 + √2 + r)²: the arrow is "
+            greater(
+                "at x = rh, y = h for k = r², r > 5/2: the arrow is "
                 + ("within" if wrong == "toward-the-mode" else "more than") + " 45° off the mode",
-                off,
-                because="the sine of the angle against its cosine, both squared",
+                *off,
+                because="sine and cosine of the angle, each times the two lengths",
             ),
             equal(
                 "on the way from x to m, φ(t) = log p(x + t(m − x))", sp.Derivative((1 - _T) * phi.diff(_T) + phi, _T),

@@ -8,14 +8,14 @@ from .derivation import Derivation, equal, rule
 from .domain import POSITIVE, REAL, Domain
 from .zero import REFUTED
 
-_X, _A, _B = sp.symbols("x a b")
+_X, _A, _B, _S = sp.symbols("x a b s")
 _V, _K, _F, _G = sp.symbols("v k f g")
-_P, _E = sp.Function("p"), sp.Function("e")
+_P = sp.Function("p")
 _DOMAIN = Domain(
     {
-        **dict.fromkeys((_X, _A, _B), REAL), **dict.fromkeys((_V, _F, _G), POSITIVE), _K: (1, sp.oo),
+        **dict.fromkeys((_X, _A, _B, _S), REAL), **dict.fromkeys((_V, _F, _G), POSITIVE), _K: (1, sp.oo),
     },
-    {_P: "positive", _E: "real"},
+    {_P: "positive"},
 )  # fmt: skip
 
 
@@ -23,7 +23,7 @@ def blind_weights(wrong: str | None = None) -> Derivation:
     """The loss of the score with wrong weights is at most ``c D^2 exp(-D^2/8) / v``."""
     eighth = {"exponent-doubled": 4, "exponent-halved": 16}.get(wrong or "", 8)
     f, g, k = _F**2, _G**2, _K  # the two terms of p, f + g; their roots are F and G
-    parts = [sp.exp(-((_X - m) ** 2) / (2 * _V)) for m in (_A, _B)]
+    exponents = [-((_X - m) ** 2) / (2 * _V) for m in (_A, _B)]
     right = f / (f + g)
     model = k * f / (k * f + g)
     slope = 1 if wrong == "slope-without-variance" else _V
@@ -31,9 +31,8 @@ def blind_weights(wrong: str | None = None) -> Derivation:
     off = -model * (_X - _A) / _V - (1 - model) * (_X - _B) / _V
     error = (f + g) * (model - right) ** 2
     bound = (k - 1) ** 2 * _F * _G / (8 * k)
-    middle = sp.exp(-((_X - (_A + _B) / 2) ** 2) / (2 * _V))
     lower = 8 * k * (k * f + g) ** 2 * (f + g)  # its denominators, positive
-    score, error_at = sp.diff(_P(_X), _X) / _P(_X), _E(_X)
+    score = sp.Derivative(sp.log(_P(_X)), _X)
     gap = lower * (bound - error)
     power = 2 if wrong == "density-squared" else 1
     return Derivation(
@@ -47,8 +46,8 @@ def blind_weights(wrong: str | None = None) -> Derivation:
         domain=_DOMAIN,
         steps=(
             equal(
-                "what an error e at x adds to the loss", _P(_X) * ((score + error_at) - score) ** 2,
-                _P(_X) ** power * error_at**2, because="its square, weighed by the density there",
+                "how the loss moves with the value s of the field at x", sp.Derivative(_P(_X) * (_S - score) ** 2, _S),
+                2 * _P(_X) ** power * (_S - score), because="with twice the error there, weighed by the density",
             ),
             equal(
                 "the two scores differ by the difference of the posterior weights", off - mix,
@@ -70,9 +69,9 @@ def blind_weights(wrong: str | None = None) -> Derivation:
                 because="a sum of two squares times positive terms",
             ),
             equal(
-                "f² g² up to w(1−w)/(2πv): the square of a Gaussian about the middle", parts[0] * parts[1],
-                (middle * sp.exp(-((_A - _B) ** 2) / (eighth * _V))) ** 2,
-                because="so that f g integrates to √(w(1−w)) e^{−D²/8}",
+                "the exponent of f g: about the middle of the modes", sp.Add(*exponents) / 2,
+                -((_X - (_A + _B) / 2) ** 2) / (2 * _V) - (_A - _B) ** 2 / (eighth * _V),
+                because="f g is √(w(1−w)) N(x; (m1 + m2)/2, v) e^{−D²/8}, and integrates to √(w(1−w)) e^{−D²/8}",
             ),
             rule(
                 "as D → ∞", "D² e^{−D²/8}", "0", relation="tends to", by="the series of the exponential",

@@ -100,7 +100,6 @@ def denoising_forms(wrong: str | None = None) -> Derivation:
     )
     target = sp.diff(-((_Y - _X) ** 2) / (2 * _S**2), _Y)
     at = {_Y: _X + _S * _E}
-    s = sp.Symbol("f")  # the value of the field at x + sigma e
     return Derivation(
         "denoising-forms",
         title="the denoising loss written with the noise",
@@ -112,16 +111,17 @@ def denoising_forms(wrong: str | None = None) -> Derivation:
         domain=_DOMAIN,
         steps=(
             equal(
-                "the law of ε", (_KERNEL * _S).subs(_Y, _X + _S * _E), _NORMAL,
+                "the law of ε", _KERNEL * _S, _NORMAL, using=at,
                 because="k(x~|x) dx~ is the standard normal density of ε times dε, dx~ = σ dε",
             ),
-            equal("the conditional score at x~ = x + σε", target.subs(at), -sign * _E / _S),
+            equal("the conditional score at x~ = x + σε", target, -sign * _E / _S, using=at),
             equal(
-                "the loss of a draw", (s - target.subs(at)) ** 2 / 2, front * (s + sign * _E / _S) ** 2,
+                "the loss of a draw", (_F - target) ** 2 / 2, front * (_F + sign * _E / _S) ** 2, using=at,
                 because="no further factor of σ: the target holds all of it",
             ),
             equal(
-                "with s = −ε_θ/σ", (-_EHAT / _S - target.subs(at)) ** 2 / 2, weight * (_EHAT - sign * _E) ** 2,
+                "with s = −ε_θ/σ", (-_EHAT / _S - target) ** 2 / 2, weight * (_EHAT - sign * _E) ** 2,
+                using=at,
             ),
         ),
         source="Vincent 2011, Sec. 4.2; Ho et al. 2020, Eq. 14",
@@ -175,11 +175,12 @@ def noised_minimiser(wrong: str | None = None) -> Derivation:
     z = _X - _MU
     data, noised = -z / _V, -z / (_V + _T)
     gap = sp.Integer(0) if wrong == "same-minimiser" else z * _T / (_V * (_V + _T))
-    density = sp.exp(-(z**2) / (2 * _V)) / sp.sqrt(2 * sp.pi * _V)
+    density = sp.exp(-(z**2) / (2 * _V))  # of N(mu, v), up to its constant
     left = _T**power / (_V * (_V + _T) ** 2)
     q = _Q(_X, _T)
     slope = sp.Derivative(sp.log(q), _X)
     curved = q.diff(_X, 2) / 2
+    flowing = sp.exp(-((_Y - _X) ** 2) / (2 * _T)) / sp.sqrt(_T)
     return Derivation(
         "noised-minimiser",
         title="the minimiser of denoising score matching on the data law",
@@ -206,8 +207,8 @@ def noised_minimiser(wrong: str | None = None) -> Derivation:
                 because="t²/v³ times a factor that tends to 1 as t → 0",
             ),
             equal(
-                "the noised density moves by heat flow", sp.Derivative(_KERNEL.subs(_S, sp.sqrt(_T)), _T),
-                heat * sp.Derivative(_KERNEL.subs(_S, sp.sqrt(_T)), (_Y, 2)),
+                "the noised density moves by heat flow", sp.Derivative(flowing, _T),
+                heat * sp.Derivative(flowing, (_Y, 2)), because="the Gaussian kernel, up to a constant",
             ),
             equal(
                 "so that the score of every noised law moves as", sp.Derivative(slope, _T),

@@ -23,8 +23,9 @@ How to write one (``theory/symbolic/identities.py`` has short examples)::
 
 Steps that check something: :func:`equal` (pointwise equality; matrices entry by entry), :func:`same_integral`
 (integrands that differ by the divergence of an explicit flux), :func:`solves` (residuals of differential
-equations and initial values), :func:`positive_step`. :func:`rule` checks nothing: it names a theorem whose
-hypotheses are printed as "not checked". A derivation is PROVED if every checking step is and there is one.
+equations and initial values), :func:`positive_step`, :func:`greater`. :func:`rule` checks nothing: it names a
+theorem whose hypotheses are printed as "not checked". A derivation is PROVED if every checking step is and there
+is one.
 
 A universal claim is a pointwise identity in undefined functions, which then holds for all of them. Mutants are
 the same factory called with ``wrong=name``: they must not be proved, with the status that is declared.
@@ -177,6 +178,13 @@ def solves(
 def positive_step(name: str, expr: Any, *, because: str = "") -> Step:
     """``expr > 0`` at every point of the domain."""
     return Step(name=name, shown=((expr, 0),), relation=">", above=(expr,), because=because)
+
+
+def greater(name: str, left: Any, right: Any, *, because: str = "") -> Step:
+    """``left > right`` at every point of the domain."""
+    return Step(
+        name=name, shown=((left, right),), relation=">", above=(sp.sympify(left) - right,), because=because,
+    )  # fmt: skip
 
 
 def rule(
@@ -381,6 +389,6 @@ def renamed(derivation: Derivation, **changes: Any) -> Derivation:
 
 
 __all__ = [
-    "DECAY", "LINEAR_ODE", "Checked", "Derivation", "Factory", "Step", "differences", "equal", "point",
+    "DECAY", "LINEAR_ODE", "Checked", "Derivation", "Factory", "Step", "differences", "equal", "greater", "point",
     "positive_step", "renamed", "replace", "rule", "same_integral", "solves",
 ]  # fmt: skip

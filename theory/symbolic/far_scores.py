@@ -6,7 +6,7 @@ from typing import Any
 
 import sympy as sp
 
-from .derivation import Derivation, equal, positive_step, rule
+from .derivation import Derivation, equal, greater, positive_step, rule
 from .domain import POSITIVE, REAL, UNIT, Domain
 from .zero import REFUTED
 
@@ -14,10 +14,10 @@ _X, _MU, _A, _B = sp.symbols("x mu m1 m2")
 _V, _N, _C, _U, _R, _W, _D, _S, _K, _BIG, _H = sp.symbols("v n c u R w d sigma k M h")
 _E = sp.symbols("e1:4")
 _F = sp.symbols("d1:4")
-_T = sp.Symbol("t")
+_T, _M, _SCORE = sp.symbols("t m s")
 _DOMAIN = Domain(
     {
-        **dict.fromkeys((_X, _MU, _A, _B, *_E, *_F), REAL), _T: UNIT,
+        **dict.fromkeys((_X, _MU, _A, _B, _M, _SCORE, *_E, *_F), REAL), _T: UNIT,
         **dict.fromkeys((_V, _N, _C, _U, _R, _W, _D, _S, _K, _BIG, _H), POSITIVE),
     }
 )  # fmt: skip
@@ -33,8 +33,7 @@ def score_in_tails(wrong: str | None = None) -> Derivation:
         change = -change
     logistic = -_X / _C - 2 * sp.log(1 + sp.exp(-_X / _C))
     bound = (sp.Rational(1, 2) if wrong == "bound-halved" else 1) / _C
-    pair = sp.exp(-((_X - _A) ** 2) / (2 * _V)) + sp.exp(-((_X + _A) ** 2) / (2 * _V))
-    middle = sp.Derivative(sp.log(pair), _X).doit()
+    pair = sp.exp(-((_X - _D) ** 2) / (2 * _V)) + sp.exp(-((_X + _D) ** 2) / (2 * _V))
     normal = -((_X - _MU) ** 2) / (2 * _V)
     slope = 2 if wrong == "slope-doubled" else 1
     at = {_X: _MU + _V * _BIG * (1 + _U)}
@@ -43,14 +42,14 @@ def score_in_tails(wrong: str | None = None) -> Derivation:
         title="the score where the density is low",
         statement="How the score grows where the density falls depends on the law. Normal: |s| = |x − μ|/v, beyond "
         "every bound. Logistic of scale c: |s| < 1/c. Student t, n degrees: |s| = (n + 1)|x|/(n + x²), which falls "
-        "beyond √n and tends to 0. Between two equal modes at ±m1: s = 0, however low the density. So it is not true "
+        "beyond √n and tends to 0. Between two equal modes at ±d: s = 0, however low the density. So it is not true "
         "of every law that the score grows without bound where the density is low.",
         formula=r"|s(x)|=\frac{|x-\mu|}v,\quad |s(x)|<\frac1c,\quad |s(x)|=\frac{(n+1)|x|}{n+x^2}\to0",
         domain=_DOMAIN,
         steps=(
             equal("normal law", sp.Derivative(normal, _X), -slope * (_X - _MU) / _V),
-            positive_step(
-                "its score exceeds every bound M, at x = μ + vM(1 + u)", ((_X - _MU) / _V).subs(at) - _BIG,
+            greater(
+                "its size exceeds every bound M, at x = μ + vM(1 + u)", ((_X - _MU) / _V).subs(at), _BIG,
             ),
             equal(
                 "Student t with n degrees, x > 0: size of the score", -sp.Derivative(student, _X), size,
@@ -64,21 +63,22 @@ def score_in_tails(wrong: str | None = None) -> Derivation:
                 "from x = √n + u to x + h the score "
                 + ("grows" if wrong == "grows-everywhere" else "falls"), sp.factor(sp.together(change)),
             ),
-            positive_step("it is below (n + 1)/x", ((_N + 1) / _X - size).subs(_X, _D), because="so it tends to 0"),
+            greater("it is below (n + 1)/x, at x = d", (_N + 1) / _D, size.subs(_X, _D), because="so it tends to 0"),
             equal(
                 "logistic law of scale c: size of the score", -sp.Derivative(logistic, _X),
                 (1 - sp.exp(-_X / _C)) / (1 + sp.exp(-_X / _C)) / _C,
             ),
-            positive_step(
-                "it is below 1/c, at x = d > 0", (bound - (1 - sp.exp(-_D / _C)) / (1 + sp.exp(-_D / _C)) / _C),
+            greater(
+                "it is below 1/c, at x = d > 0", bound, (1 - sp.exp(-_D / _C)) / (1 + sp.exp(-_D / _C)) / _C,
             ),
             equal(
-                "two equal modes at ±m1: the score between them", middle.subs(_X, 0), 0,
+                "two equal modes at ±d: the score between them", sp.Derivative(sp.log(pair), _X), 0,
+                using={_X: 0},
             ),
-            equal(
-                "where the density is lower than near a mode by a factor that has no lower bound",
-                pair.subs(_X, 0) / pair.subs(_X, _A),
-                2 * sp.exp(-(_A**2) / (2 * _V)) / (1 + sp.exp(-2 * _A**2 / _V)),
+            greater(
+                "where the density is less than 2 exp(−d²/(2v)) times that at d",
+                2 * sp.exp(-(_D**2) / (2 * _V)) * pair.subs(_X, _D), pair.subs(_X, 0),
+                because="it is as low as one likes, for far modes",
             ),
         ),
         source="Hyvärinen 2005, Sec. 2, for the score; the laws are standard",
@@ -96,7 +96,7 @@ def noised_far(wrong: str | None = None) -> Derivation:
     power = 1 if wrong == "sigma-for-its-square" else 2
     factor = 16 if wrong == "quarter-of-the-radius" else 1
     turned = -1 if wrong == "wrong-sign" else 1
-    m, mm = sp.symbols("m1 M")  # posterior mean and second moment of a coordinate
+    m, mm, s = _M, _BIG, _SCORE  # posterior mean, second moment and score, one coordinate
     a = [e - f for e, f in zip(_E, _F, strict=True)]
     dot = sp.Add(*(p * f for p, f in zip(a, _F, strict=True)))
     pairs = ((0, 1), (0, 2), (1, 2))
@@ -120,7 +120,8 @@ def noised_far(wrong: str | None = None) -> Derivation:
                 because="E[|x₀ − c|²|x] ≤ R² is |m − c|² plus a variance; M is the second moment",
             ),
             equal(
-                "so σ²s = (m − c) − (x − c)", _S**power * (m - _X) / _S**2, turned * ((m - _C) - (_X - _C)),
+                "so σ²s = (m − c) − (x − c)", _S**power * s, turned * ((m - _C) - (_X - _C)),
+                using={s: (m - _X) / _S**2},
             ),
             equal(
                 "with e = m − c, d = x − c and a = e − d: |e|² − (|a| − |d|)²",
@@ -141,7 +142,6 @@ def noised_far(wrong: str | None = None) -> Derivation:
 
 def far_field(wrong: str | None = None) -> Derivation:
     """Far from noised data the score is strong, the stronger the less noise; its weight is what is small."""
-    sign = -1 if wrong == "weak-far-out" else 1
     distance = 2 * _R + _U  # more than two radii from c
     ratio = ((distance - _R) / (_S / 2) ** 2) / ((distance + _R) / _S**2)
     if wrong == "weaker-with-less-noise":
@@ -165,13 +165,13 @@ def far_field(wrong: str | None = None) -> Derivation:
                 "size of the score", "σ²|s(x)|", "|x − c| ± R", relation="is within", by="the derivation noised-far",
                 hypotheses=("the data lie within R of c",),
             ),
-            positive_step(
-                "at |x − c| = R + σn + u " + ("√D/σ exceeds it" if sign < 0 else "it exceeds √D/σ"),
-                sign * (least - _N / _S),
+            greater(
+                "at |x − c| = R + σn + u " + ("√D/σ exceeds it" if wrong == "weak-far-out" else "it exceeds √D/σ"),
+                *((_N / _S, least) if wrong == "weak-far-out" else (least, _N / _S)),
                 because="E|s|² ≤ E|ε/σ|² = D/σ²: the score is the conditional mean of −ε/σ",
             ),
-            positive_step(
-                "at |x − c| = 2R + u: strength with half the σ over that with σ, less 4/3", ratio - sp.Rational(4, 3),
+            greater(
+                "at |x − c| = 2R + u: strength with half the σ over that with σ", ratio, sp.Rational(4, 3),
                 because="at least 4(|x − c| − R)/(|x − c| + R)",
             ),
             rule(
@@ -210,8 +210,8 @@ def mixture_tail(wrong: str | None = None) -> Derivation:
                 "the larger variance times the score, plus x", kept * score + x, rest,
                 because="the score of a mixture is the mean of those of its components under posterior weights 1−t, t",
             ),
-            positive_step(
-                "t is below the ratio of the two terms", _H / _K - _H / (_H + _K),
+            greater(
+                "t is below the ratio of the two terms", _H / _K, _H / (_H + _K),
                 because="h and k are weight times density of the narrower and of the wider component",
             ),
             equal(

@@ -14,9 +14,13 @@ from .zero import REFUTED
 _AT = sp.symbols("x1:4")
 _TO = sp.symbols("y1:4")
 _X, _Y, _E, _A, _S, _V = sp.symbols("x y e a sigma v")
+_XX, _XE, _EE = sp.symbols("E_xx E_xe E_ee")  # second moments of a datum and the noise
 _P, _Q, _M = (sp.Function(n) for n in ("p", "q", "m"))
 _DOMAIN = Domain(
-    {**dict.fromkeys((*_AT, *_TO, _X, _Y, _E), REAL), **dict.fromkeys((_A, _S, _V), POSITIVE)},
+    {
+        **dict.fromkeys((*_AT, *_TO, _X, _Y, _E, _XX, _XE, _EE), REAL),
+        **dict.fromkeys((_A, _S, _V), POSITIVE),
+    },
     {_P: "positive", _Q: "positive", _M: "real"},
 )
 
@@ -26,29 +30,26 @@ def kernel_score(wrong: str | None = None) -> Derivation:
     power = 1 if wrong == "sigma-for-its-square" else 2
     sign = -1 if wrong == "wrong-sign" else 1
     noise = _S**2 if wrong == "variance-for-deviation" else _S
-    steps = []
-    for d in (1, 2, 3):
-        x, y = _AT[:d], _TO[:d]
-        distance = sp.Add(*((b - a) ** 2 for a, b in zip(x, y, strict=True)))
-        density = sp.exp(-distance / (2 * _S**2)) / (sp.sqrt(2 * sp.pi) * _S) ** d
-        steps.append(
-            equal(
-                f"d = {d}, y for x~", sp.Matrix([sp.diff(sp.log(density), v) for v in y]),
-                sp.Matrix([sign * (a - b) / _S**power for a, b in zip(x, y, strict=True)]),
-                because="the other coordinates and the constant have no derivative in this one",
-            )
-        )  # fmt: skip
+    distance = sp.Add(*((b - a) ** 2 for a, b in zip(_AT, _TO, strict=True)))
+    density = sp.exp(-distance / (2 * _S**2)) / (sp.sqrt(2 * sp.pi) * _S) ** 3
+    steps = [
+        equal(
+            f"d = 3, y for x~, coordinate {k}", sp.Derivative(sp.log(density), b), sign * (a - b) / _S**power,
+            because="the other coordinates and the constant have no derivative in this one",
+        )
+        for k, (a, b) in enumerate(zip(_AT, _TO, strict=True), start=1)
+    ]  # fmt: skip
     steps.append(
         equal(
-            "at x~ = x + σε", (sign * (_X - _Y) / _S**power).subs(_Y, _X + _S * _E), -_E / noise,
+            "at x~ = x + σε", sign * (_X - _Y) / _S**power, -_E / noise, using={_Y: _X + _S * _E},
             because="each coordinate, for every draw e of the noise",
         )
     )  # fmt: skip
     return Derivation(
         "kernel-score",
         title="the score of the Gaussian kernel",
-        statement="∇log q(x~|x) = (x − x~)/σ² = −ε/σ for x~ = x + σε, the gradient taken in x~: written out for d = "
-        "1, 2, 3, and each coordinate is alike.",
+        statement="∇log q(x~|x) = (x − x~)/σ² = −ε/σ for x~ = x + σε, the gradient taken in x~: written out for d "
+        "= 3, and in every dimension each coordinate is alike.",
         formula=r"\nabla_{\tilde x}\log q(\tilde x\mid x)=\frac{x-\tilde x}{\sigma^2}=-\frac{\epsilon}{\sigma}",
         domain=_DOMAIN,
         steps=steps,
@@ -73,10 +74,12 @@ def one_draw(wrong: str | None = None) -> Derivation:
     share = 0 if wrong == "every-draw" else 1
 
     def mean(e: Any) -> Any:
-        """Mean of a polynomial of degree two in x and e, for x ~ N(0, v)."""
+        """Mean of a quadratic form in x and e, by their second moments."""
         poly = sp.Poly(sp.expand(e), _X, _E)
-        moment = {(2, 0): _V, (0, 2): sp.Integer(1), (1, 1): sp.Integer(0), (0, 0): sp.Integer(1)}
-        return sp.Add(*(c * moment[powers] for powers, c in poly.terms()))
+        named = {(2, 0): _XX, (1, 1): _XE, (0, 2): _EE}
+        return sp.Add(*(c * named[powers] for powers, c in poly.terms()))
+
+    moments = {_XX: _V, _XE: 0, _EE: 1}
 
     return Derivation(
         "one-draw",
@@ -92,7 +95,7 @@ def one_draw(wrong: str | None = None) -> Derivation:
                 "the conditional score", sp.Derivative(sp.log(joint), _Y), sign * (_A * _X - _Y) / _S**2,
                 because="p(x) has no derivative in y = x~",
             ),
-            equal("for a draw", ((_A * _X - _Y) / _S**2).subs(_Y, at), -_E / noise),
+            equal("for a draw", (_A * _X - _Y) / _S**2, -_E / noise, using={_Y: at}),
             equal(
                 "under the integral over x", sp.Derivative(joint, _Y), sign * (_A * _X - _Y) / _S**2 * joint,
                 because="the joint density times the conditional score",
@@ -110,10 +113,13 @@ def one_draw(wrong: str | None = None) -> Derivation:
                 because="q is N(0, w) with w = a²v + σ²",
             ),
             equal(
-                "it has mean zero given x~: uncorrelated with it", mean(gap * at), 0,
+                "it has mean zero given x~: uncorrelated with it", mean(gap * at), 0, using=moments,
                 because="both are Gaussian, so that uncorrelated is independent",
             ),
-            equal("its mean square", mean((score + _E / _S) ** 2), share * _A**2 * _V / (_S**2 * var)),
+            equal(
+                "its mean square", mean((score + _E / _S) ** 2), share * _A**2 * _V / (_S**2 * var),
+                using=moments,
+            ),
             equal(
                 "is the posterior variance", _A**2 * _V / (_S**2 * var), _A**2 / _S**4 / (1 / _V + _A**2 / _S**2),
                 because="Var[x|x~] = 1/(1/v + a²/σ²)",

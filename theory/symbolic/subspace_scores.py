@@ -5,7 +5,7 @@ from __future__ import annotations
 import sympy as sp
 
 from .denoising import EXCHANGE
-from .derivation import DECAY, Derivation, equal, positive_step, rule, same_integral
+from .derivation import DECAY, Derivation, equal, greater, rule, same_integral
 from .domain import POSITIVE, REAL, Domain
 from .zero import REFUTED
 
@@ -14,7 +14,7 @@ _S, _K, _BIG, _V, _D, _TAU, _Z = sp.symbols("sigma k M v d tau z")
 _P, _Q = sp.Function("p"), sp.Function("q")
 _DOMAIN = Domain(
     {
-        **dict.fromkeys((_U, _W, _A, _B, _R), REAL),
+        **dict.fromkeys((_U, _W, _A, _B, _R, *sp.symbols("r1:4")), REAL),
         **dict.fromkeys((_S, _K, _BIG, _V, _D, _TAU, _Z), POSITIVE),
     },
     {_P: "positive", _Q: "positive"},
@@ -25,24 +25,26 @@ def subspace_score(wrong: str | None = None) -> Derivation:
     """Across the subspace the score is ``-r/sigma^2``, and ``codimension/sigma^2`` in mean square."""
     power = 1 if wrong == "one-over-sigma" else 2
     square = 4 if wrong == "rate-of-a-fixed-point" else 2
-    codimension = _K + 2 if wrong == "dimension-for-codimension" else _K
+    counted = 5 if wrong == "dimension-for-codimension" else 3  # a plane in five dimensions
+    three = sp.symbols("r1:4")
+    cube = sp.exp(-sp.Add(*(c**2 for c in three)) / (2 * _S**2))
     across = sp.exp(-(_R**2) / (2 * _S**2)) / (sp.sqrt(2 * sp.pi) * _S)
-    plane = sp.exp(-((_U - _A) ** 2 + (_W - _B) ** 2) / (2 * _S**2)) / (2 * sp.pi * _S**2)
-    kernel = sp.exp(-((_U - _A) ** 2 + (_W - _B) ** 2 + _R**2) / (2 * _S**2))
-    kernel /= (sp.sqrt(2 * sp.pi) * _S) ** 3
+    along, offset = (_U - _A) ** 2 + (_W - _B) ** 2, _R**2
+    kernel = sp.exp(-(along + offset) / (2 * _S**2))
+    product = sp.exp(-along / (2 * _S**2)) * sp.exp(-offset / (2 * _S**2))
     law = _Q(_U, _W) * across
     small, tiny = {_S: sp.sqrt(_D / (_BIG * (1 + _V)))}, {_S: sp.sqrt(_K) / (_BIG * (1 + _V))}
     return Derivation(
         "subspace-score",
         title="the score across a subspace that holds the data",
         statement="For data on a linear subspace, noised by σε, the score across it is exactly −r/σ² at the offset r "
-        "from it, whatever the law on it; its mean square is k/σ² with k the codimension. Both exceed every bound M as "
-        "σ → 0: the first at any fixed point off the subspace. u and w are coordinates along it, r is one across.",
+        "from it, whatever the law on it; its mean square is k/σ² with k the codimension. Both exceed every bound M "
+        "as σ → 0: the first at any fixed point off the subspace. u and w are coordinates along it, r is one across.",
         formula=r"\nabla_r\log q_\sigma=-\frac r{\sigma^2},\qquad E\|\nabla_r\log q_\sigma\|^2=\frac k{\sigma^2}",
         domain=_DOMAIN,
         steps=(
             equal(
-                "the kernel of a datum (a, b, 0) is a product", _P(_A, _B) * kernel, _P(_A, _B) * plane * across,
+                "the kernel of a datum (a, b, 0) is a product", _P(_A, _B) * kernel, _P(_A, _B) * product,
                 because="the noise is isotropic, so that axes along and across may be used",
             ),
             rule(
@@ -52,16 +54,16 @@ def subspace_score(wrong: str | None = None) -> Derivation:
             equal(
                 "the score across", sp.Derivative(sp.log(law), _R), -_R / _S**power, because="q(u, w) has no r in it",
             ),
-            positive_step(
-                "at |r| = d its size exceeds M once σ² = d/(M(1 + v))", (_D / _S**power).subs(small) - _BIG,
+            greater(
+                "at |r| = d its size exceeds M once σ² = d/(M(1 + v))", (_D / _S**power).subs(small), _BIG,
             ),
             same_integral(
-                "mean square of one coordinate across", (_R / _S**2) ** 2 * across, across / _S**square,
-                flux={_R: -_R / _S**2 * across}, hypotheses=(DECAY,), because="E r² = σ²",
+                "mean square of three coordinates across", sp.Add(*(c**2 for c in three)) / _S**4 * cube,
+                counted / _S**square * cube, flux={c: -c / _S**2 * cube for c in three}, hypotheses=(DECAY,),
+                because="E r_i² = σ²: one for each, so that k of them give k/σ²",
             ),
-            equal("k coordinates across", _K / _S**square, codimension / _S**2),
-            positive_step(
-                "the root exceeds M once σ = √k/(M(1 + v))", (_K / _S**square).subs(tiny) - _BIG**2,
+            greater(
+                "the root of k/σ² exceeds M once σ = √k/(M(1 + v))", (_K / _S**square).subs(tiny), _BIG**2,
             ),
         ),
         hypotheses=(EXCHANGE,),
@@ -81,15 +83,16 @@ def off_manifold(wrong: str | None = None) -> Derivation:
     factor = (2 * _TAU**2) ** (_K / 2) / _TAU**2
     tail = (1 + _Z) * sp.exp(-_Z)
     start, below = 3 + _V, 1 + _Z + _Z**2 / 2
-    small = sp.Rational(1, 2) - ((1 + _Z) / below).subs(_Z, start)
-    claim = (tail - sp.Rational(1, 2)).subs(_Z, start) if wrong == "dominated" else small
+    ends = (sp.Rational(1, 2), ((1 + _Z) / below).subs(_Z, start))
+    if wrong == "dominated":
+        ends = (tail.subs(_Z, start), sp.Rational(1, 2))
     mass = tail if wrong == "share-of-the-mass" else sp.exp(-_Z)
     return Derivation(
         "off-manifold",
         title="where the objective of data near a subspace has its weight",
         statement="For data with Gaussian thickness τ about a subspace of codimension k, the share of E|∇log p|² "
         "across it from offsets beyond R is Γ(k/2 + 1, z)/Γ(k/2 + 1) with z = R²/(2τ²). For k = 2 it is (1 + z)e⁻ᶻ, "
-        "where the mass beyond R is e⁻ᶻ: less than half once z > 3, that is where fewer than one of e³ ≈ 20 samples lie, "
+        "where the mass beyond R is e⁻ᶻ: less than half once z > 3, where fewer than one of e³ ≈ 20 samples lies, "
         "and it tends to 0. An error of size B there adds B² times the mass.",
         formula=r"\frac{E\left[\|\nabla_r\log p\|^2;\,r>R\right]}{E\|\nabla_r\log p\|^2}"
         r"=\frac{\Gamma(\frac k2+1,\frac{R^2}{2\tau^2})}{\Gamma(\frac k2+1)}",
@@ -115,9 +118,9 @@ def off_manifold(wrong: str | None = None) -> Derivation:
                 "a bound of the share", "(1 + z)e⁻ᶻ", "(1 + z)/(1 + z + z²/2)", relation="<",
                 by="the series of the exponential", hypotheses=("z > 0",),
             ),
-            positive_step(
-                "at z = 3 + v the share is "
-                + ("more than half" if wrong == "dominated" else "less than half"), claim,
+            greater(
+                "at z = 3 + v the share is " + ("more than half" if wrong == "dominated" else "less than half"),
+                *ends,
             ),
         ),
         source="DLMF 8.2, for the incomplete gamma function",

@@ -7,7 +7,7 @@ from typing import Any
 import sympy as sp
 
 from .denoising import EXCHANGE
-from .derivation import Derivation, equal, positive_step, rule, same_integral
+from .derivation import Derivation, equal, greater, rule, same_integral
 from .domain import POSITIVE, REAL, Domain
 from .zero import REFUTED
 
@@ -53,8 +53,8 @@ def target_size(wrong: str | None = None) -> Derivation:
                 flux={_E: -_E * _NORMAL / _S**2}, hypotheses=("ε ~ N(0, I) is independent of x",),
                 because="E ε² = 1; D coordinates give D/σ², and E|x~ − x|² = σ²D",
             ),
-            positive_step(f"{sizes} within a factor 2: the first is not twice as large", 2 * other - first),
-            positive_step("nor half as large", 2 * first - other),
+            greater(f"{sizes} within a factor 2: the first is not twice as large", 2 * other, first),
+            greater("nor half as large", 2 * first, other),
             equal(
                 "given x~: the target, the score, and the posterior variance over σ⁴", target, score + posterior,
                 because="the second moment is the square of the mean plus the variance; " + _TWEEDIE,
@@ -66,7 +66,7 @@ def target_size(wrong: str | None = None) -> Derivation:
                 0 if wrong == "proportional" else 2 * _S * dim * _V / (_V + _S**2) ** 2,
                 because="it would be constant if the norm were proportional to 1/σ",
             ),
-            positive_step("it is bounded by D/v", dim / _V - gaussian, because="while D/σ² grows without bound"),
+            greater("it is bounded by D/v", dim / _V, gaussian, because="while D/σ² grows without bound"),
         ),
         source="Song and Ermon 2019, Sec. 4.2; Vincent 2011",
         wrong=wrong,
@@ -84,7 +84,7 @@ def balanced_levels(wrong: str | None = None) -> Derivation:
     t = _S**2
     optimum = _V / (_V + t)  # a coordinate of N(mu, v)
     far, near = (optimum.subs(_S, sp.sqrt(k * _V)) for k in (99 + _U, sp.Rational(1, 9)))
-    spread = (10 * far - near) if wrong == "one-order" else (near - 10 * far)
+    ends = (10 * far, near) if wrong == "one-order" else (near, 10 * far)
     return Derivation(
         "balanced-levels",
         title="the loss weighted by the noise variance, level by level",
@@ -112,7 +112,7 @@ def balanced_levels(wrong: str | None = None) -> Derivation:
                 "below v/σ², by", _V / t - optimum, (_V / t) * _V / (_V + t),
                 because="relative to v/σ² it tends to 0 as σ grows",
             ),
-            positive_step("largest over smallest of two levels, σ² = v/9 and σ² = (99 + u)v, exceeds 10", spread),
+            greater("two levels, σ² = v/9 and σ² = (99 + u)v: the loss and ten times the loss", *ends),
             rule(
                 "any law", "the weighted loss over D for small σ, and over tr Cov[x]/σ² for large",
                 "1", relation="tends to", by="continuity of the least mean square error in the noise",

@@ -6,7 +6,7 @@ from typing import Any
 
 import sympy as sp
 
-from .derivation import Derivation, equal, positive_step
+from .derivation import Derivation, equal, greater
 from .domain import POSITIVE, REAL, Domain
 from .zero import REFUTED
 
@@ -27,7 +27,7 @@ def denoising_example(wrong: str | None = None) -> Derivation:
     loss = half * (_EHAT - _E) ** 2
     implied, conditional = -sign * _EHAT / spread, -sign * _E / spread
     values = {_X: 2, _E: _decimal("0.8"), _S: _decimal("0.5"), _EHAT: _decimal("0.6")}
-    target = sp.diff(-((_Y - _X) ** 2) / (2 * _S**2), _Y).subs(_Y, _X + _S * _E)
+    target = sp.Derivative(-((_Y - _X) ** 2) / (2 * _S**2), _Y)
     printed = {
         "the noised point x + σe": (noised, "2.4"),
         "the loss (ehat − e)²": (loss, "0.04"),
@@ -44,14 +44,14 @@ def denoising_example(wrong: str | None = None) -> Derivation:
         domain=_DOMAIN,
         steps=(
             equal(
-                "the conditional score at x~ = x + σe", target, conditional,
+                "the conditional score at x~ = x + σe", target, conditional, using={_Y: _X + _S * _E},
                 because="the derivative of the logarithm of the kernel N(x, σ²) at x~",
             ),
             equal(
                 "the loss is σ² times that of the scores", _S**2 * (-_EHAT / _S + _E / _S) ** 2, loss,
             ),
             *(
-                equal(f"{name}, in numbers", formula.subs(values), _decimal(value))
+                equal(f"{name} = {value}", formula, _decimal(value), using=values)
                 for name, (formula, value) in printed.items()
             ),
         ),
@@ -78,8 +78,8 @@ def decimal_quotient(wrong: str | None = None) -> Derivation:
         formula=r"1.02235<\frac{0.1504}{0.1471}<1.02245",
         domain=_DOMAIN,
         steps=(
-            positive_step(f"the numerator exceeds {ends[0]} of the denominator", _U * (numerator - low * denominator)),
-            positive_step(f"and is below {ends[1]} of it", _U * (high * denominator - numerator)),
+            greater(f"the numerator exceeds {ends[0]} of the denominator", _U * numerator, _U * low * denominator),
+            greater(f"and is below {ends[1]} of it", _U * high * denominator, _U * numerator),
         ),
         source="exact arithmetic",
         wrong=wrong,
