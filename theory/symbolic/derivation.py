@@ -36,7 +36,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import sympy as sp
@@ -79,9 +79,18 @@ class Step:
     def run(self, domain: Domain, timeout: float | None = None) -> Iterator[ZeroTest]:
         """The tests of the step, in order."""
         for expr in self.checks:
-            yield is_zero(expr, domain=domain, using=self.using, timeout=timeout)
+            if timeout is None:
+                yield _tested(sp.sympify(expr), domain, tuple(self.using.items()))
+            else:
+                yield is_zero(expr, domain=domain, using=self.using, timeout=timeout)
         for expr in self.above:
             yield is_positive(expr, domain=domain)
+
+
+@lru_cache(maxsize=4096)
+def _tested(expr: Any, domain: Domain, using: tuple[Any, ...]) -> ZeroTest:
+    """A derivation and its wrong versions have most of their steps in common."""
+    return is_zero(expr, domain=domain, using=dict(using))
 
 
 def equal(
