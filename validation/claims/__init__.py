@@ -58,6 +58,7 @@ _SECTIONS: tuple[str, ...] = (
 
 #: Modules of :mod:`additions`, each with ``ADDED: dict[str, Addition]``.
 _ADDITIONS: tuple[str, ...] = (
+    "proved_scores",
     "proved_objectives",
     "consequences_dynamics",
     "consequences_decimals",
