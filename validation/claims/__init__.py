@@ -60,6 +60,12 @@ _SECTIONS: tuple[str, ...] = (
 _ADDITIONS: tuple[str, ...] = (
     "proved_objectives",
     "consequences_dynamics",
+    "enclosed_objectives",
+    "enclosed_scores",
+    "enclosed_posteriors",
+    "enclosed_levels",
+    "enclosed_dynamics",
+    "enclosed_laws",
 )
 
 __all__ = ["CLAIMS", "Ledger"]
