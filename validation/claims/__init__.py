@@ -65,6 +65,12 @@ _ADDITIONS: tuple[str, ...] = (
     "consequences_scores",
     "consequences_objectives",
     "consequences_losses",
+    "enclosed_objectives",
+    "enclosed_scores",
+    "enclosed_posteriors",
+    "enclosed_levels",
+    "enclosed_dynamics",
+    "enclosed_laws",
 )
 
 __all__ = ["CLAIMS", "Ledger"]
