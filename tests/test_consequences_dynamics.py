@@ -7,6 +7,7 @@ the step adds.
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -76,7 +77,7 @@ def test_variance_of_the_printed_reversal_in_draws(name, c, eta):
     sde, n = VP(), 4000
     times = np.geomspace(1.0, 1e-3, 601)
     x = draw(marginal(TARGET, sde, 1.0).law, n, rng=rng)
-    for t, s in zip(times[:-1], times[1:], strict=True):
+    for t, s in pairwise(times):
         g2, score = float(sde.diffusion(t)) ** 2, marginal(TARGET, sde, t).score(x)
         x = x - (t - s) * (float(sde.drift(t)) * x - c * g2 * score)
         x = x + eta * math.sqrt(g2 * (t - s)) * rng.standard_normal(x.shape)
@@ -92,7 +93,7 @@ def test_collapse_of_a_mixture_too():
     law = GaussianMixture([0.3, 0.7], [[-1.5], [1.0]], [0.1, 0.3])
     sde, times = VP(), np.geomspace(1.0, 1e-3, 401)
     x = draw(marginal(law, sde, 1.0).law, 200, rng=np.random.default_rng(4))
-    for t, s in zip(times[:-1], times[1:], strict=True):
+    for t, s in pairwise(times):
         g2 = float(sde.diffusion(t)) ** 2
         x = x - (t - s) * (float(sde.drift(t)) * x - g2 * marginal(law, sde, t).score(x))
     assert float(np.var(x)) < 1e-2 * float(law.covariance[0, 0])
@@ -119,7 +120,7 @@ def test_mode_under_guidance_in_draws():
     law = guidance_runs.classes_1d().guided(guidance_runs.LABEL, guidance_runs.WEIGHT)
     sde, n = VP(), 4000
     x, times = rng.standard_normal((n, 1)), np.geomspace(1.0, guidance_runs.NEAR, 201)
-    for t, s in zip(times[:-1], times[1:], strict=True):
+    for t, s in pairwise(times):
         kernel = sde.kernel(float(t))
         score = law.diffuse(float(kernel.scale), float(kernel.variance)).score(x)
         x = x - (t - s) * (float(sde.drift(t)) * x - 0.5 * float(sde.diffusion(t)) ** 2 * score)
