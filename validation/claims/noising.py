@@ -169,19 +169,19 @@ def _rate_constant(slope: float = 1.0, square: float = 1.0) -> Check:
 
 
 def _matched(step: Callable[[Vector], Vector]) -> Check:
-    """Kernel of the chain with given ``b_i`` of ``int beta`` over each step against VP, at ten grid points."""
+    """Kernel of the chain with given ``b_i`` of ``int beta`` over each step against VP, at forty grid points."""
 
     def check(ctx: Context) -> Evidence:
-        beta = VP().beta(np.linspace(0, 1, 11))
-        pieces = 0.05 * (beta[1:] + beta[:-1])  # beta is linear
+        beta = VP().beta(np.linspace(0, 1, 41))
+        pieces = 0.0125 * (beta[1:] + beta[:-1])  # beta is linear
         scales = np.sqrt(np.cumprod(1 - step(pieces)))
-        kernels = [VP().kernel(t) for t in np.linspace(0.1, 1, 10)]
+        kernels = [VP().kernel(t) for t in np.linspace(0, 1, 41)[1:]]
         return agreement(
             scales / np.array([float(k.scale) for k in kernels]),
-            np.ones(10),
+            np.ones(40),
             bound=64 * EPS * (1 + float(pieces.sum())),
             tolerance=1e-9,
-            message="scale of the DDPM chain of ten steps with b = 1 - exp(-int beta) over that of VP",
+            message="scale of the DDPM chain of forty steps with b = 1 - exp(-int beta) over that of VP",
         )
 
     return check
