@@ -140,7 +140,7 @@ def _apart(check: Check, what: str) -> Check:
     def aside(ctx: Context) -> Evidence:
         found = check(ctx)
         gap = found.value
-        message = f"{what} it is off by up to {gap:.2g} of the largest score"
+        message = f"{what} it is off by up to {gap:.2g} times the largest term"
         return replace(found, allowed=Allowed(0.01, math.inf), deciding=False, message=message)
 
     return aside
