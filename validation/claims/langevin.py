@@ -348,6 +348,10 @@ CLAIMS: tuple[Claim, ...] = (
         },
         source=("000",),
         assumptions=("detailed balance on a mixture in the plane; draws on one on the line",),
+        finding=lambda evidence: (
+            f"Flows balance to {evidence['balance'].value:.1g} pair by pair, at any step. The ratio needs the density "
+            r"of the proposal, $x + d\,s(x) + \sqrt{2d}\,z$, both ways, since its drift depends on where it starts."
+        ),
         role="printed",
         group="ledger",
     ),

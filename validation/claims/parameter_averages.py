@@ -279,7 +279,8 @@ CLAIMS: tuple[Claim, ...] = (
             f"{evidence['directions'].message}. Neither independence nor the quadratic is needed: weights that sum to "
             "one give a stationary sequence no more variance, since Var(sum w x) <= (sum w sd x)^2 "
             f"({evidence['correlated'].message}). It must be stationary. The price: it "
-            "trails a moving optimum by b/(1-b) steps more than the iterates do, and forgets its start no faster than b^k."
+            "trails a moving optimum by b/(1-b) steps more than the iterates do, and forgets its start no faster "
+            "than b^k."
         ),
         figure=_share,
         role="printed",

@@ -148,7 +148,8 @@ def _unequal(formula: Callable[[float], float]) -> Check:
             np.zeros(3),
             bound=1e-8,  # flat at its minimum, where the angles are 8e-6 apart
             tolerance=1e-6,
-            message=f"for variances of ratio 2, 4 and 30 the cosine goes down to {', '.join(f'{c:.4f}' for c in found)}",
+            message="for variances of ratio 2, 4 and 30 the cosine goes down to "
+            + ", ".join(f"{c:.4f}" for c in found),
         )
         return replace(piece, deciding=False)
 
