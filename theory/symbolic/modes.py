@@ -88,7 +88,7 @@ def valley(wrong: str | None = None) -> Derivation:
     )  # fmt: skip
 
 
-def ascent(wrong: str | None = None) -> Derivation:
+def noiseless_ascent(wrong: str | None = None) -> Derivation:
     """Steps along the score without noise climb to a mode from almost every start."""
     sign = -1 if wrong == "descent" else 1
     reach = 4 if wrong == "steps-four-times-as-long" else 1
@@ -97,7 +97,7 @@ def ascent(wrong: str | None = None) -> Derivation:
     toward = 1 + sign * step * (-_LIP * _PHI)
     away = 1 + sign * step * (_LIP * _PHI)
     return Derivation(
-        "ascent",
+        "noiseless-ascent",
         title="without noise small steps end at a mode",
         statement="If ∇log p has the Lipschitz constant L and all critical points of p are nondegenerate, the steps "
         "x + δ∇log p with δ < 1/L climb, δ(1 − Lδ/2)|∇log p|² at least; every path ends at a critical point, modes "

@@ -26,7 +26,7 @@ ADDED: dict[str, Addition] = {
     "L5": _exactness(),
     "L6": proof("ula", wrong=("no-bias", "threshold-doubled"), check="proof-gaussian"),
     "L7": proof("mala", wrong=("no-proposal-ratio", "ratio-turned")),
-    "L8": proof("ascent", wrong=("descent", "steps-four-times-as-long"))
+    "L8": proof("noiseless-ascent", wrong=("descent", "steps-four-times-as-long"))
     + Addition(
         assumptions=(
             "'isolated nondegenerate modes' is read as: all critical points are nondegenerate; where only the modes "

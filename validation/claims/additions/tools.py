@@ -20,6 +20,18 @@ if TYPE_CHECKING:
 CONSEQUENCE = "consequence"  #: name of the check
 
 
+@cache
+def _derived(derivation: str, wrong: str | None) -> Derivation:
+    """One derivation for all entries that have it, so that its steps are checked once.
+
+    It takes no time limit: those of the catalogue are known to end within a second, and a limit starts an
+    interpreter for every test of every step.
+    """
+    from ....theory.symbolic.catalogue import derive
+
+    return derive(derivation, wrong=wrong)
+
+
 def proof(
     derivation: str, *, wrong: Sequence[str], printed: str | None = None, check: str = "proof"
 ) -> Addition:
@@ -43,18 +55,6 @@ def proof(
         mutants={check: [named(version(w), w) for w in wrong]},
         derivations=(derivation,),
     )
-
-
-@cache
-def _derived(name: str, wrong: str | None) -> Derivation:
-    """A derivation, whose steps are checked once for all entries that it stands beside.
-
-    It takes no time limit: those of the catalogue are known to end within a second, and a limit starts an
-    interpreter for every test of every step.
-    """
-    from ....theory.symbolic.catalogue import derive
-
-    return derive(name, wrong=wrong)
 
 
 def ball(check: Check, *, wrong: Sequence[tuple[str, Check]], name: str = "enclosure") -> Addition:
