@@ -60,6 +60,9 @@ _SECTIONS: tuple[str, ...] = (
 _ADDITIONS: tuple[str, ...] = (
     "proved_scores",
     "proved_objectives",
+    "proved_langevin",
+    "proved_dynamics",
+    "proved_guidance",
     "consequences_dynamics",
     "consequences_decimals",
     "consequences_scores",
