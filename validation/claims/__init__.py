@@ -35,6 +35,7 @@ _SECTIONS: tuple[str, ...] = (
     "off_manifold",
     "stationarity",
     "langevin",
+    "ascent",
     "limits",
     "mixing",
     "annealing",

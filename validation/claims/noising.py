@@ -309,7 +309,10 @@ CLAIMS: tuple[Claim, ...] = (
                 named(_growth(lambda t: np.exp(t) - 1), "rate-one"),
                 named(_growth(lambda t: t**2), "power-of-t"),
             ],
-            "early": [named(_early(lambda t: np.exp(2 * t) / 2), "exponential-from-the-start")],
+            "early": [
+                named(_early(lambda t: np.exp(2 * t) / 2), "exponential-from-the-start"),
+                named(_early(lambda t: t**2), "square-of-t"),
+            ],
         },
         source=("001",),
         finding=lambda evidence: (
