@@ -59,8 +59,19 @@ _SECTIONS: tuple[str, ...] = (
 
 #: Modules of :mod:`additions`, each with ``ADDED: dict[str, Addition]``.
 _ADDITIONS: tuple[str, ...] = (
+    "proved_scores",
     "proved_objectives",
     "consequences_dynamics",
+    "consequences_decimals",
+    "consequences_scores",
+    "consequences_objectives",
+    "consequences_losses",
+    "enclosed_objectives",
+    "enclosed_scores",
+    "enclosed_posteriors",
+    "enclosed_levels",
+    "enclosed_dynamics",
+    "enclosed_laws",
 )
 
 __all__ = ["CLAIMS", "Ledger"]

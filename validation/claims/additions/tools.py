@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING
 
 from ...claim import Check, Context
 from ...evidence import Evidence
@@ -12,7 +14,18 @@ from ..proofs import proved
 from ..tools import named
 from . import Addition
 
+if TYPE_CHECKING:
+    from ....theory.symbolic.derivation import Derivation
+
 CONSEQUENCE = "consequence"  #: name of the check
+
+
+@cache
+def _derived(derivation: str, wrong: str | None) -> Derivation:
+    """One derivation for all entries that have it, so that its steps are checked once."""
+    from ....theory.symbolic.catalogue import derive
+
+    return derive(derivation, wrong=wrong)
 
 
 def proof(
@@ -28,12 +41,7 @@ def proof(
     """
 
     def version(name: str | None) -> Check:
-        def made(ctx: Context) -> Evidence:
-            from ....theory.symbolic.catalogue import derive
-
-            return proved(lambda: derive(derivation, wrong=name))(ctx)
-
-        return made
+        return proved(lambda: _derived(derivation, name))
 
     return Addition(
         checks={check: version(printed)},
