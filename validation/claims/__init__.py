@@ -41,6 +41,7 @@ _SECTIONS: tuple[str, ...] = (
     "annealing",
     "step_counts",
     "noising",
+    "one_step",
     "diffusions",
     "near_the_data",
     "flow_or_noise",
