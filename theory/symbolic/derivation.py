@@ -288,20 +288,14 @@ class Derivation:
     ) -> None:
         if len(mutants) < 2 or PROVED in mutants.values():
             raise bad(
-                "mutants",
-                f"{dict(mutants)} in {name}",
-                "at least two, none of them PROVED",
-                "add wrong formulas",
-            )
+                "mutants", f"{dict(mutants)} in {name}", "at least two, none of them PROVED", "add wrong formulas",
+            )  # fmt: skip
         if wrong is not None and wrong not in mutants:
             raise bad("wrong", repr(wrong), f"one of {', '.join(mutants)}", "correct the name")
         if not any(step.checks or step.above for step in steps):
             raise bad(
-                "steps",
-                f"no step of {name} that checks anything",
-                "at least one",
-                "add an equality",
-            )
+                "steps", f"no step of {name} that checks anything", "at least one", "add an equality",
+            )  # fmt: skip
         self.name, self.title, self.statement, self.formula = name, title, statement, formula
         self.domain, self.steps, self.mutants = domain, tuple(steps), dict(mutants)
         self.source, self.wrong, self.timeout = source, wrong, None

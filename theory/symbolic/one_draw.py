@@ -76,7 +76,7 @@ def one_draw(wrong: str | None = None) -> Derivation:
     def mean(e: Any) -> Any:
         """Mean of a quadratic form in x and e, by their second moments."""
         poly = sp.Poly(sp.expand(e), _X, _E)
-        named = {(2, 0): _XX, (1, 1): _XE, (0, 2): _EE}
+        named: dict[Any, Any] = {(2, 0): _XX, (1, 1): _XE, (0, 2): _EE}
         return sp.Add(*(c * named[powers] for powers, c in poly.terms()))
 
     moments = {_XX: _V, _XE: 0, _EE: 1}

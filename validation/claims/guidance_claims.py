@@ -168,7 +168,8 @@ CLAIMS: tuple[Claim, ...] = (
                 named(_bayes(classes_1d, _posterior, 2.0), "classifier-twice"),
             ],
             "clean-classifier": [
-                named(_apart(_bayes(classes_2d, _noised), _CLEAN), "classifier-of-noisy-points")
+                named(_apart(_bayes(classes_2d, _noised), _CLEAN), "classifier-of-noisy-points"),
+                named(_apart(_bayes(classes_1d, _posterior), _CLEAN), "mean-given-noisy-points"),
             ],
         },
         source=("004",),
