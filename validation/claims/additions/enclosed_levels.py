@@ -128,7 +128,7 @@ def proportional(power: int = 2, most: Any = 2) -> Check:
 
 
 def even_norm(power: int = 2, most: Any = 4) -> Check:
-    """O24 as printed (2, 4): the ratio of ``sigma^power E |score of q|^2`` at two levels; two in the norm."""
+    """O24 as printed (2, 4): the ratio of ``sigma^power E |score of q|^2`` at both ends; 4 is 2 in the norm."""
 
     def check(ctx: Context) -> Evidence:
         d, factor, (first, *_, last) = digits_of(ctx), rational(most, "most"), _ENDS
