@@ -6,7 +6,8 @@ numerator expands to the zero polynomial. REFUTED means: at an exhibited rationa
 values of the undefined functions and their derivatives there) a ball or an exact rational excludes zero.
 Everything else is UNKNOWN.
 
-The trusted base is sympy's polynomial arithmetic, the rules of ``normal_form.py`` and Arb.
+The trusted base is sympy's polynomial arithmetic, the rules of ``normal_form.py`` and Arb (without
+python-flint, the intervals of mpmath).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from sympy.core.function import AppliedUndef
 
 from .._checks import positive
 from ._limits import within
-from .balls import excludes_zero
+from .balls import excludes_zero, flint
 from .domain import Domain, Expr
 from .fractions import Field, TooLarge
 from .normal_form import Generators, Undefined, root_order
@@ -98,7 +99,7 @@ def _test(e: Expr, domain: Domain, rules: Mapping[Any, Any], seed: int) -> ZeroT
     plain = e.xreplace(jets.stand_in)
     witness = _refute(plain, domain, jets, seed, _DIGITS)
     if witness is not None:
-        return ZeroTest(REFUTED, f"a ball of {_DIGITS} digits excludes zero", witness=witness)
+        return ZeroTest(REFUTED, _excluded(_DIGITS), witness=witness)
     try:
         forms = [_normal(branch, domain, jets) for branch in _branches(plain)]
     except Undefined:
@@ -113,8 +114,13 @@ def _test(e: Expr, domain: Domain, rules: Mapping[Any, Any], seed: int) -> ZeroT
         return ZeroTest(PROVED, "the numerator of its normal form expands to zero")
     witness = _refute(plain, domain, jets, seed + 1, _MORE_DIGITS)
     if witness is not None:
-        return ZeroTest(REFUTED, f"a ball of {_MORE_DIGITS} digits excludes zero", witness=witness)
+        return ZeroTest(REFUTED, _excluded(_MORE_DIGITS), witness=witness)
     return ZeroTest(UNKNOWN, "its normal form is not zero, and no ball excludes zero")
+
+
+def _excluded(digits: int) -> str:
+    kind = "a ball" if flint() is not None else "an interval"
+    return f"{kind} of {digits} digits excludes zero"
 
 
 def _empty(e: Any) -> bool:
@@ -157,9 +163,11 @@ class Jets:
                 self.free &= distinct and all(a.is_Symbol for a in inner.args)
             else:
                 self.free = False
+        several = at_several_points(e)
         for node in e.atoms(AppliedUndef):
             sign = domain.functions[node.func]
-            self.stand_in[node] = sp.Dummy(compact(node), **{sign: True})
+            name = str(node) if node.func in several else compact(node)
+            self.stand_in[node] = sp.Dummy(name, **{sign: True})
             self.places.setdefault(node.func, set()).add(node.args)
             (self.positive if sign == "positive" else self.real).add(self.stand_in[node])
         left = [d for d in self.stand_in if isinstance(d, sp.Derivative)]
@@ -218,6 +226,13 @@ def compact(node: Any) -> str:
     if isinstance(node, AppliedUndef):
         return node.func.__name__ if all(a.is_Symbol for a in node.args) else str(node)
     return str(node)
+
+
+def at_several_points(e: Any) -> set[Any]:
+    """Functions that stand at more than one point, whose values need their arguments beside them."""
+    nodes = e.atoms(AppliedUndef)
+    seen = [node.func for node in nodes]
+    return {f for f in seen if seen.count(f) > 1}
 
 
 def _refute(
