@@ -99,6 +99,8 @@ def test_another_flux_refutes_nothing():
     assert kinds["proof"] is Outcome.UNDECIDED and kinds["enclosure"] is Outcome.SUPPORTED
     assert verdict.outcome is Outcome.UNDECIDED
     assert "correct the flux" in verdict.explain()
+    printed = " ".join(str(run_claims(claim("ism", flux=-2 * P * S), profile="quick")).split())
+    assert "UNDECIDED" in printed and "do not differ by the divergence of this flux" in printed
 
 
 def test_log_densities_and_parameters():
@@ -191,6 +193,10 @@ REFUSED = {
     "wrong: got none": {"wrong": {}},
     "wrong['same']: got the right side itself": {"wrong": {"same": -S.diff(x)}},
     "tolerance: got -1": {"tolerance": -1.0},
+    "wrong['wrong']: got what is the right side for this model": {"model": {S: sp.Integer(0)}},
+    "wrong: got list": {"wrong": [S]},
+    "model[s(x)]: got I, not known": {"model": {S: sp.I * x}},
+    "left: got 1/score_x, not known": {"left": 1 / R},
     "sampler: got int": {"sampler": 3},
     "parameters[c]: got 0.5": {"parameters": {c: 0.5}},
     "parameters: got x": {"parameters": {x: 1}},

@@ -77,8 +77,9 @@ def kernel_claim(
     given = {"f": f, "g2": g2, "scale": scale, "variance": variance}
     kernel = _admitted(given, time, t_max, parameters or {})
     _exists(kernel, "")
-    if not wrong:
-        raise bad("wrong", "none", "name -> formulas that do not hold", "add a mutant")
+    if not isinstance(wrong, Mapping) or not wrong:
+        got = "none" if not wrong else type(wrong).__name__
+        raise bad("wrong", got, "name -> formulas that do not hold", "add a mutant")
     others: dict[str, KernelFormulas] = {}
     for name, changes in wrong.items():
         label = f"wrong[{name!r}]"

@@ -9,8 +9,9 @@ from ..numerics.enclosure_laws import ExactMixture
 from ..theory._checks import bad, positive
 from ..theory.densities_1d import StudentT
 from ..theory.mixtures import GaussianMixture
+from ._claim_formulas import declared, same_shape
 from ._mean_checks import controlled, draws, enclosure, proof, seen, unseen
-from ._mean_identity import MeanIdentity, declared, same_shape
+from ._mean_identity import MeanIdentity
 from ._user_code import law_or_refuse
 from .claim import Check, Claim
 from .claims.averages import KURTOSIS
@@ -82,8 +83,9 @@ def mean_claim(
     scene = declared(density, model or {}, parameters or {})
     p = scene.density
     fields = {s: scene.admit(e, f"model[{s}]") for s, e in (model or {}).items()}
-    if not wrong:
-        raise bad("wrong", "none", "name -> a right side that does not hold", "add a mutant")
+    if not isinstance(wrong, Mapping) or not wrong:
+        got = "none" if not wrong else type(wrong).__name__
+        raise bad("wrong", got, "name -> a right side that does not hold", "add a mutant")
     sides = {"left": left, "right": right} | {f"wrong[{k!r}]": e for k, e in wrong.items()}
     same_shape(sides)
     admitted = {name: scene.admit(e, name) for name, e in sides.items()}
@@ -109,6 +111,8 @@ def mean_claim(
         identity.require_tame(e, name)
     for e in flow:
         identity.require_tame(e / p, "flux")
+    for name, e in list(admitted.items())[2:]:
+        identity.require_difference(e, second, name)
     formulas = dict(zip(wrong, others, strict=True))
     if tolerance is None:
         tolerance = TOLERANCES[sampler is not None or not controlled(law)]

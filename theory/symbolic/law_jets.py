@@ -44,10 +44,10 @@ class Jets:
         pairs = [(i, j) for j in range(len(at)) for i in range(j + 1)]
         return cls(
             tuple(sp.Symbol(n, real=True) for n in names),
-            sp.Symbol("log_p", real=True),
-            tuple(sp.Symbol(f"score_{n}", real=True) for n in names),
-            {(i, j): sp.Symbol(f"hessian_{names[i]}{names[j]}", real=True) for i, j in pairs},
-            sp.Symbol("p", positive=True),
+            sp.Dummy("log_p", real=True),  # not the same as a coordinate of that name
+            tuple(sp.Dummy(f"score_{n}", real=True) for n in names),
+            {(i, j): sp.Dummy(f"hessian_{names[i]}{names[j]}", real=True) for i, j in pairs},
+            sp.Dummy("p", positive=True),
         )
 
     @property

@@ -29,8 +29,10 @@ def untamed(expr: Expr) -> Expr | None:
 
 
 def _wild(e: Expr) -> Expr | None:
-    if e.is_Symbol or e.is_number:
-        return None if e.is_finite is not False else e
+    if e.is_Symbol:
+        return None
+    if e.is_number:
+        return None if e.is_real and e.is_finite is not False else e
     if e.is_Mul:
         return _first(_shared(list(e.args)))
     if e.is_Add or isinstance(e, _SLOW):

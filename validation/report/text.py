@@ -121,7 +121,10 @@ def _why(verdict: Verdict, row: str) -> list[str]:
         # One sentence often stands for all of them, e.g. at every number of steps.
         said = list(dict.fromkeys(e.message for e in failed))
     else:
-        said = [] if verdict.evidence else [verdict.finding]
+        # The number of a proof does not say what it lacks.
+        proofs = [e for e in verdict.evidence if e.deciding and e.kind == "proof"]
+        said = [e.message for e in proofs if e.outcome is not Outcome.SUPPORTED]
+        said = said if verdict.evidence else [verdict.finding]
     return [line for text in said[:3] if text not in row for line in _wrapped(text, "    ")]
 
 
