@@ -136,7 +136,7 @@ def _evidence(ball: Enclosed, allowed: Allowed, message: str) -> Evidence:
         kind="enclosure",
         measured=Measured(value, ball.low, ball.high),
         allowed=allowed,
-        n=ball.evaluations,
+        n=max(1, ball.evaluations),  # a closed form is one
         message=message,
     )
 
