@@ -26,12 +26,9 @@ from scipy import special
 
 from ..theory.protocols import Vector
 from . import confidence as ci
-from .gaussianise import Gaussianised
+from .views import COORDINATES, GRID, PROJECTIONS, View, histogram
 
 CLIP = 6.0
-GRID = 2048  #: cells of a distribution function; the slack is half a thousandth
-_PROJECTIONS = 32
-_CDF_COORDINATES = 64
 #: clipping hides what is larger; half of all pairs have like signs in any case
 LARGEST = {
     "mean": CLIP - 1,
@@ -50,33 +47,6 @@ _SQUARE = float(
     - 2 * CLIP * math.exp(-TALL / 2) / math.sqrt(2 * math.pi)
     + 2 * TALL * special.ndtr(-CLIP)
 )
-
-
-@dataclass(frozen=True)
-class View:
-    """One batch as the machines see it: labels ``(n,)``, ``z`` ``(n, d)``, columns ``(n, m)``."""
-
-    labels: np.ndarray
-    z: Vector
-    columns: Vector
-
-
-@dataclass(frozen=True)
-class Directions:
-    """Coordinates and fixed random unit vectors ``(d, r)``, drawn once from the seed of the run."""
-
-    vectors: Vector
-
-    @classmethod
-    def drawn(cls, dim: int, rng: np.random.Generator) -> Directions:
-        """32 uniform directions where there is more than one dimension, else none."""
-        raw = rng.standard_normal((dim, _PROJECTIONS if dim > 1 else 0))
-        return cls(raw / np.linalg.norm(raw, axis=0))
-
-    def view(self, batch: Gaussianised) -> View:
-        """Coordinates first, projections after them."""
-        columns = np.concatenate([batch.z, batch.z @ self.vectors], axis=1)
-        return View(batch.labels, batch.z, columns)
 
 
 @dataclass(frozen=True)
@@ -144,7 +114,7 @@ class EffectSums:
         firsts = ci.PowerSums.of(clipped, 0.0)
         squares = ci.PowerSums.of(clipped * clipped, _SQUARE)
         beyond = (np.abs(y) > CLIP).sum(axis=0).astype(float)
-        grid = _histogram(special.ndtr(y[:, self._followed(y.shape[1])]))
+        grid = view.grid
         if (
             self._firsts is None
             or self._squares is None
@@ -157,18 +127,13 @@ class EffectSums:
             self._firsts, self._squares = self._firsts + firsts, self._squares + squares
             self._beyond, self._grid = self._beyond + beyond, self._grid + grid
         if self.dim > 1:
-            square = np.einsum("ij,ij->i", view.z, view.z)
-            self._radius += _histogram(special.chdtr(self.dim, square)[:, None])[0]
+            self._radius += view.radius_grid[0]
         # Even and odd pairs apart: within either, pairs of independent draws are independent.
         positive = view.z > 0
         same = positive[:-1] == positive[1:]
         for parity in (0, 1):
             self._same[parity] += same[parity::2].sum(axis=0)
             self._pairs[parity] += len(same[parity::2])
-
-    def _followed(self, columns: int) -> np.ndarray:
-        first = min(self.dim, _CDF_COORDINATES)
-        return np.r_[0:first, self.dim : columns]
 
     def effects(self, level: float, tolerance: float) -> list[Effect]:
         """All families with their bounds.
@@ -251,7 +216,7 @@ class EffectSums:
 
 def radius_effect(square: Vector, sums: EffectSums, level: float) -> Effect:
     """The family ``radius`` for other squared lengths ``(n,)``, with dimension and members of ``sums``."""
-    grid = _histogram(special.chdtr(sums.dim, square)[:, None])
+    grid = histogram(special.chdtr(sums.dim, square)[:, None])
     each = level / sums.members
     return _distribution("radius", grid, len(square), level, each, sums.error)
 
@@ -273,8 +238,8 @@ def _distribution(
 
 def count_members(labels: int, dim: int) -> int:
     """Number of effects that :class:`EffectSums` follows."""
-    columns = dim + (_PROJECTIONS if dim > 1 else 0)
-    followed = min(dim, _CDF_COORDINATES) + columns - dim
+    columns = dim + (PROJECTIONS if dim > 1 else 0)
+    followed = min(dim, COORDINATES) + columns - dim
     return (
         (labels + 1 if labels > 1 else 0)
         + 3 * columns
@@ -282,14 +247,6 @@ def count_members(labels: int, dim: int) -> int:
         + 2 * dim
         + (1 if dim > 1 else 0)
     )
-
-
-def _histogram(u: Vector) -> Vector:
-    """Counts ``(m, grid)`` of probabilities ``(n, m)``."""
-    cell = np.minimum((u * GRID).astype(np.int64), GRID - 1)
-    cell += np.arange(u.shape[1]) * GRID
-    flat = np.bincount(cell.ravel(), minlength=u.shape[1] * GRID)
-    return flat.reshape(u.shape[1], GRID).astype(float)
 
 
 def _bet(

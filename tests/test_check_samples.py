@@ -144,7 +144,7 @@ def test_defects_beyond_the_tolerance_are_refuted_in_words(law, sampler, words) 
 @pytest.mark.parametrize(
     ("law", "sampler", "family"),
     [
-        (PLANE, _from(MOVED), "labels"),
+        (PLANE, _from(MOVED), "mixing"),
         (TEN, _white(_heavy), "radius histogram"),
         (TEN, _white(_signs), "triples"),
         (TEN, _pairs, "repeats"),

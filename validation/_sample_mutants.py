@@ -20,12 +20,13 @@ from ..numerics.effects import (
     CLIP,
     Effect,
     EffectSums,
-    View,
     cumulated_room,
     radius_effect,
     weight_room,
 )
+from ..numerics.goodness import RefutingMachine
 from ..numerics.ties import TieCounter
+from ..numerics.views import View
 from ..theory.protocols import Vector
 from ._sample_run import excess_share
 from .evidence import Outcome
@@ -165,54 +166,62 @@ def repeated_mutant(
 
 
 def exact_mutants(
-    stream: Stream, ties: TieCounter | None, *, families: int, level: float, penalty: float
+    stream: Stream, ties: TieCounter | None, machine: RefutingMachine, *, level: float
 ) -> list[Mutant]:
     """Mean, weight and repeats corrupted by twice what the e-process sees; all other families count as zero.
 
     Args:
         stream: the draws.
         ties: a counter of rows that were repeated; None for laws of atoms.
-        families: number of families in the average.
+        machine: the e-process.
         level: level of the test.
-        penalty: logarithm by which a numerical density divides the e-value.
     """
-    needed = -math.log(level) + math.log(families) + penalty
     sums, column = stream.sums, stream.column
     n, out = sums.n, []
 
-    def add(name: str, size: float, largest: float, log_e: Callable[[], float]) -> None:
+    def add(
+        name: str, size: float, largest: float, log_e: Callable[[], float], needed: float
+    ) -> None:
         if not size <= largest:
             out.append(_weak(name, size, largest))
             return
-        said = log_e()
-        outcome = Outcome.REFUTED if said >= needed else Outcome.UNDECIDED
-        text = f"corrupted by {size:.3g}: log10 e {(said - math.log(families)) / math.log(10):.1f}"
+        said = log_e() - needed - math.log(level)
+        outcome = Outcome.REFUTED if said >= -math.log(level) else Outcome.UNDECIDED
+        text = f"corrupted by {size:.3g}: log10 e {said / math.log(10):.1f}"
         out.append(Mutant(name=name, outcome=outcome, check="exact", message=text))
 
     if len(column):
         total = float(column.sum())
+        needed = price(machine, "means", level)
         size = 2 * exact_shift(n, sums.dim, needed)
         away = abs(total) + n * size
-        add("shifted", size, math.inf, lambda: _shift_e(away, n, sums.dim))
+        add("shifted", size, math.inf, lambda: _shift_e(away, n, sums.dim), needed)
     if len(sums.weights) > 1:
+        needed = price(machine, "labels", level)
         size = 2 * exact_weight(n, sums.weights, needed)
         counts = _reweighted(sums.counts, sums.weights, size)
         add(
             "reweighted",
             size,
             weight_room(sums.weights),
-            lambda: float(ep.labels(counts, sums.weights)),
+            lambda: _labels_e(counts, sums.weights),
+            needed,
         )
     if ties is not None:
         copies = ties.rows / max(ties.n, 1)
-        add("repeated", copies, 1.0, lambda: ties.log_e()["repeats"])
+        needed = price(machine, "repeats", level)
+        add("repeated", copies, 1.0, lambda: ties.log_e()["repeats"], needed)
     return out
+
+
+def price(machine: RefutingMachine, family: str, level: float) -> float:
+    """``log E`` with which one family alone refutes: the level, its share, and the error of the map."""
+    return -math.log(level) - machine.share(family) + machine.n * math.log1p(machine.error)
 
 
 def exact_shift(n: int, dim: int, needed: float) -> float:
     """Smallest shift of one direction that the family ``means`` refutes with probability 1 - 1e-4."""
-    reach = needed + math.log(2)
-    return _first(lambda s: _shift_e(n * s - _POWER * math.sqrt(n), n, dim) >= reach, top=1e3)
+    return _first(lambda s: _shift_e(n * s - _POWER * math.sqrt(n), n, dim) >= needed, top=1e3)
 
 
 def exact_weight(n: int, weights: Vector, needed: float) -> float:
@@ -223,7 +232,7 @@ def exact_weight(n: int, weights: Vector, needed: float) -> float:
         down = weights[k] >= size
         spread = _POWER * math.sqrt(weights[k] * (1 - weights[k]) / n) if down else 0.0
         counts = _reweighted(n * weights, weights, max(size - spread, 0.0))
-        return float(ep.labels(counts, weights)) >= needed
+        return _labels_e(counts, weights) >= needed
 
     return _first(seen, top=1.0)
 
@@ -231,7 +240,13 @@ def exact_weight(n: int, weights: Vector, needed: float) -> float:
 def _shift_e(total: float, n: int, dim: int) -> float:
     sums = np.zeros(dim)
     sums[0] = max(total, 0.0)
-    return float(np.logaddexp(*ep.means(sums, n)) - math.log(2))
+    # one of at most five members of the family
+    return ep.means(sums, n)[0] - math.log(5)
+
+
+def _labels_e(counts: Vector, weights: Vector) -> float:
+    # one of two members of the family
+    return float(ep.labels(counts, weights)) - math.log(2)
 
 
 def _first(seen: Callable[[float], bool], *, top: float) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from ..numerics.e_processes import rare_ceiling
 from ..numerics.effects import Effect
 from ..theory.mixtures import GaussianMixture
-from ._sample_mutants import exact_shift
+from ._sample_mutants import exact_shift, price
 from ._sample_run import Run
 from .evidence import Allowed, Evidence, Kind, Measured, Outcome
 from .verdict import Diagnosis, Verdict
@@ -101,9 +101,9 @@ def _test(run: Run, seconds: float) -> Evidence:
         text += f"; {_ties(run)}"
     detectable = None
     if run.shape.dim:
-        families = len(run.refuting.families)
-        reach = needed + math.log(families) + run.n * math.log1p(run.shape.error)
-        detectable = exact_shift(run.n, run.shape.dim, reach)
+        detectable = exact_shift(
+            run.n, run.shape.dim, price(run.refuting, "means", run.false_alarm)
+        )
         text += f"; a shift of one direction by {detectable:.2g} standard deviations is sure to be seen"
     return Evidence(
         check="exact",

@@ -7,6 +7,7 @@ gives ``exact_refuted`` and decides with ``exact=True``.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,8 +27,9 @@ from ._user_code import UserCodeError, as_draws, call_user, law_or_refuse
 from .evidence import Evidence, Outcome
 from .verdict import Mutant, Verdict
 
-_BATCHES = 32  #: calls of ``draw``, of geometrically growing sizes
+_BATCHES = 32  #: calls of ``draw`` that follow a tolerance, of geometrically growing sizes
 _FIRST = 500
+_PACE = 1.07  #: ratio of the looks with ``exact=True``
 _CELLS = 1 << 23  #: numbers that one call of ``draw`` is asked for at most
 _MOST = 1_000_000  #: default budgets end here
 _LEAST = 64
@@ -123,7 +125,7 @@ def check_samples(
     run = Run(shape, target, tolerance, exact, false_alarm, seed, dtype == "float32")
     start = time.perf_counter()
     try:
-        run.go(_source(draw, int(target.dim), n, seed, timeout, backend, device))
+        run.go(_source(draw, int(target.dim), n, seed, timeout, backend, device, exact))
     except UserCodeError as error:
         seconds = time.perf_counter() - start
         failed = Evidence.error("draw", str(error), kind="confidence", seconds=seconds)
@@ -155,13 +157,14 @@ def _source(
     timeout: float | None,
     backend: str | None,
     device: Any,
+    exact: bool,
 ) -> Batches:
     if not callable(draw):
         x, single = as_draws(draw, None, dim, name="draw")
         if len(x) < _LEAST:
             raise UserCodeError(f"draw: got {len(x)} rows, wanted at least {_LEAST}")
         x = x[:n]
-        edges = _edges(len(x), dim)
+        edges = _edges(len(x), dim, exact)
         return Batches(np.diff(edges).tolist(), lambda k, m: (x[edges[k] : edges[k] + m], single))
 
     def call(k: int, m: int) -> tuple[Vector, bool]:
@@ -174,14 +177,16 @@ def _source(
             call_user(draw, m, name="draw", timeout=timeout, rng=rng), m, dim, name="draw"
         )
 
-    return Batches(np.diff(_edges(n, dim)).tolist(), call)
+    return Batches(np.diff(_edges(n, dim, exact)).tolist(), call)
 
 
-def _edges(n: int, dim: int) -> np.ndarray:
+def _edges(n: int, dim: int, exact: bool) -> np.ndarray:
     """Where batches begin and end: sizes grow geometrically, as far as memory allows."""
     if n <= _FIRST:
         return np.array([0, n])
-    ends = np.geomspace(_FIRST, n, _BATCHES).round().astype(int)
+    # A run that ends when the e-process says so looks after every seven per cent.
+    count = math.ceil(math.log(n / _FIRST) / math.log(_PACE)) + 1 if exact else _BATCHES
+    ends = np.geomspace(_FIRST, n, count).round().astype(int)
     most = max(_FIRST, _CELLS // dim)
     return (
         np.unique(np.r_[0, ends, np.arange(ends[0], n, most)])
@@ -210,13 +215,7 @@ def _mutants(run: Run, decided: Outcome) -> tuple[Mutant, ...]:
             counter = run.counter()
             counter.update(np.repeat(run.rows, 2, axis=0))
         return tuple(
-            exact_mutants(
-                stream,
-                counter,
-                families=len(run.refuting.families),
-                level=run.false_alarm,
-                penalty=run.n * float(np.log1p(run.shape.error)),
-            )
+            exact_mutants(stream, counter, run.refuting, level=run.false_alarm)
         )
     if decided is Outcome.REFUTED:
         stream = stream.exact(substream(run.seed, "mutants"))

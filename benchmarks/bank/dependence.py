@@ -10,7 +10,7 @@ from scoreproof.numerics import draw as exact_draws
 from scoreproof.theory import PointMasses
 
 from .entry import Entry, draws_of
-from .limits import Moments, autoregressive_moments, seen_size
+from .limits import Moments, autoregressive_moments, blind_weights_size, seen_size
 from .targets import gaussian, line, plane, spectrum
 
 
@@ -141,7 +141,7 @@ def _atoms(name: str, words: str, change: Callable[[np.ndarray], np.ndarray]) ->
         means = float(w @ l), float(v @ l)
         sds = np.sqrt(w @ l**2 - means[0] ** 2), np.sqrt(v @ l**2 - means[1] ** 2)
         found = Moments(means[0], float(sds[0]), means[1], float(sds[1]))
-        return Entry(name, p, draws_of(q), words, q, found, found.size)
+        return Entry(name, p, draws_of(q), words, q, found, found.size, blind_weights_size(w, v))
 
     return build
 

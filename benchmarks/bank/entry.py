@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scoreproof.numerics import draw as exact_draws
 
-from .limits import Moments, drawn_moments, gaussian_moments
+from .limits import Moments, blind_list_size, drawn_moments, gaussian_moments
 
 Draw = Callable[..., np.ndarray]
 
@@ -56,10 +56,18 @@ def draws_of(law: Any) -> Draw:
 
 
 def gaussian_entry(
-    name: str, defect: str, target: Any, law: Any, *, blind: int | None = None
+    name: str,
+    defect: str,
+    target: Any,
+    law: Any,
+    *,
+    blind: int | None = None,
+    listed: int = 0,
 ) -> Entry:
-    """Both laws Gaussian: all numbers in closed form."""
+    """Both laws Gaussian: all numbers in closed form; ``listed`` directions among which nothing tells the right one."""
     found = gaussian_moments(target, law)
+    if listed:
+        blind = blind_list_size(found, listed)
     return Entry(name, target, draws_of(law), defect, law, found, found.size, blind)
 
 

@@ -17,7 +17,8 @@ def _mean_axis() -> Entry:
     step = np.zeros(10)
     step[3] = 0.03 * np.sqrt(p.covariance[3, 3])
     law = Gaussian(p.mean + step, p.covariance)
-    return gaussian_entry("mean_axis10", "pixel 3 shifted by .03 of its sd", p, law)
+    words = "pixel 3 shifted by .03 of its sd"
+    return gaussian_entry("mean_axis10", words, p, law, listed=10)
 
 
 def _mean(dim: int, delta: float) -> Callable[[], Entry]:
@@ -48,7 +49,10 @@ def _one_scale(name: str, dim: int, j: int, eps: float, words: str) -> Callable[
     def build() -> Entry:
         c = np.ones(dim)
         c[j] += eps
-        return gaussian_entry(name, words, gaussian(dim), whitened(dim, None, np.diag(c)))
+        listed = dim if 0 < j < dim - 1 else 0
+        return gaussian_entry(
+            name, words, gaussian(dim), whitened(dim, None, np.diag(c)), listed=listed
+        )
 
     return build
 
@@ -92,7 +96,8 @@ def _pair(name: str, dim: int, rho: float, *, raw: bool) -> Callable[[], Entry]:
             c = np.eye(dim)
             c[2, 7] = c[7, 2] = rho
             law = whitened(dim, None, c)
-        return gaussian_entry(name, f"correlation of {where} changed by {rho:g}", p, law)
+        words = f"correlation of {where} changed by {rho:g}"
+        return gaussian_entry(name, words, p, law, listed=dim * (dim - 1) // 2)
 
     return build
 

@@ -16,7 +16,8 @@ Johnstone's (2001) Tracy-Widom law under p and the normal law of a spiked eigenv
 
     l (1 + g / (l - 1)) -+ z_beta l sqrt(2 (1 - g / (l - 1)^2) / n)  beyond the 1 - alpha point of the edge,
 
-``l = 1 + eps``, ``g = d / n``, once ``(l - 1)^2 > g``.
+``l = 1 + eps``, ``g = d / n``, once ``(l - 1)^2 > g``. One of m directions that can be listed (m axes, or pairs of axes,
+with either sign 2 m statistics): the largest of the most powerful tests, each at ``alpha / (2 m)``.
 """
 
 from __future__ import annotations
@@ -174,6 +175,18 @@ def blind_shift_size(delta: float, dim: int) -> int:
         enough = stats.ncx2.sf(edge, dim, middle) >= 1 - BETA
         low, high = (low, middle) if enough else (middle, high)
     return math.ceil(high / delta**2)
+
+
+def blind_list_size(moments: Moments, count: int) -> int:
+    """The largest of ``2 count`` most powerful statistics, each at level ``alpha / (2 count)``."""
+    z = -float(special.ndtri(ALPHA / (2 * count)))
+    root = (z * moments.sd_p + _Z_BETA * moments.sd_q) / (moments.mean_q - moments.mean_p)
+    return math.ceil(root**2)
+
+
+def blind_weights_size(p: np.ndarray, q: np.ndarray) -> int:
+    """Pearson's chi-square test of K weights: ``n sum (q - p)^2 / p`` with K - 1 degrees of freedom."""
+    return blind_shift_size(math.sqrt(float(((q - p) ** 2 / p).sum())), len(p) - 1)
 
 
 def blind_scale_size(eps: float, dim: int) -> int:
