@@ -146,7 +146,11 @@ def main() -> None:
 def write(rows: list[Row], out: Path) -> None:
     """The table as Markdown and as JSON."""
     out.mkdir(parents=True, exist_ok=True)
-    head = "| sampler | defect | d | KL | NP | blind | median | 90 % | median / NP |\n" + "|---" * 9 + "|\n"
+    head = (
+        "| sampler | defect | d | KL | NP | blind | median | 90 % | median / NP |\n"
+        + "|---" * 9
+        + "|\n"
+    )
     body = "".join(
         f"| {r.entry.name} | {r.entry.defect or 'none'} | {r.entry.target.dim} | "
         f"{f'{r.entry.moments.kl:.1e}' if r.entry.moments else ''} | {r.entry.size or ''} | {r.entry.blind or ''} | "
@@ -154,8 +158,13 @@ def write(rows: list[Row], out: Path) -> None:
         for r in rows
     )
     (out / "bank.md").write_text(f"{head}{body}\n{summary(rows)}\n", encoding="utf-8")
-    data = [{"name": r.entry.name, "np": r.entry.size, "blind": r.entry.blind, "stops": r.stops} for r in rows]
-    (out / "bank.json").write_text(json.dumps(data, indent=1).replace("Infinity", '"inf"'), encoding="utf-8")
+    data = [
+        {"name": r.entry.name, "np": r.entry.size, "blind": r.entry.blind, "stops": r.stops}
+        for r in rows
+    ]
+    (out / "bank.json").write_text(
+        json.dumps(data, indent=1).replace("Infinity", '"inf"'), encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from ..theory.protocols import Vector
 from . import confidence as ci
 from .effects import (
     CLIP,
-
     LARGEST,
     POWER,
     TALL,

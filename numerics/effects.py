@@ -26,7 +26,7 @@ from scipy import special
 
 from ..theory.protocols import Vector
 from . import confidence as ci
-from .views import COORDINATES, GRID, PROJECTIONS, View, histogram
+from .views import COORDINATES, GRID, PROJECTIONS, View
 
 CLIP = 6.0
 #: clipping hides what is larger; half of all pairs have like signs in any case
@@ -135,6 +135,48 @@ class EffectSums:
             self._same[parity] += same[parity::2].sum(axis=0)
             self._pairs[parity] += len(same[parity::2])
 
+    @classmethod
+    def weighted(
+        cls, values: Vector, counts: Vector, pairs: Vector, *, error: float, members: int
+    ) -> EffectSums:
+        """Sums of one coordinate that takes ``values`` so many times.
+
+        Args:
+            values: ``(m,)``.
+            counts: ``(m,)``.
+            pairs: even and odd pairs of neighbours of like sign, and all of them, ``(2, 2)``.
+            error: as in the constructor.
+            members: as in the constructor.
+        """
+        out = cls(np.ones(1), 1, error=error, members=members)
+        out.n = round(float(counts.sum()))
+        out.counts = np.array([float(out.n)])
+        clipped = np.clip(values, -CLIP, CLIP)
+        powers = np.arange(1, 5)[:, None]
+        sums = [(y**powers @ counts)[:, None] for y in (clipped, clipped**2 - _SQUARE)]
+        out._firsts = ci.PowerSums(out.n, 0.0, sums[0])
+        out._squares = ci.PowerSums(out.n, _SQUARE, sums[1])
+        out._beyond = np.array([counts[np.abs(values) > CLIP].sum()])
+        cell = np.minimum((special.ndtr(values) * GRID).astype(np.int64), GRID - 1)
+        out._grid = np.bincount(cell, weights=counts, minlength=GRID)[None].astype(float)
+        out._same, out._pairs = pairs[0][:, None], pairs[1]
+        return out
+
+    def replace(self, radii: Vector, same: Vector, pairs: Vector) -> None:
+        """Puts other counts in the place of those of radii and neighbours."""
+        self._radius = np.asarray(radii, dtype=float)
+        self._same, self._pairs = np.asarray(same, dtype=float)[:, None], np.asarray(pairs)
+
+    @property
+    def pairs(self) -> Vector:
+        """Even and odd pairs of neighbours whose first coordinates have like signs, and all such pairs, ``(2, 2)``."""
+        return np.stack([self._same[:, 0], self._pairs])
+
+    @property
+    def radii(self) -> Vector:
+        """Counts ``(GRID,)`` of the probabilities of ``|z|^2``."""
+        return self._radius
+
     def effects(self, level: float, tolerance: float) -> list[Effect]:
         """All families with their bounds.
 
@@ -214,11 +256,10 @@ class EffectSums:
         return replace(found, worst=k)
 
 
-def radius_effect(square: Vector, sums: EffectSums, level: float) -> Effect:
-    """The family ``radius`` for other squared lengths ``(n,)``, with dimension and members of ``sums``."""
-    grid = histogram(special.chdtr(sums.dim, square)[:, None])
-    each = level / sums.members
-    return _distribution("radius", grid, len(square), level, each, sums.error)
+def radius_effect(grid: Vector, sums: EffectSums, level: float) -> Effect:
+    """The family ``radius`` for other counts ``(GRID,)``, with dimension and members of ``sums``."""
+    n = round(float(grid.sum()))
+    return _distribution("radius", grid[None], n, level, level / sums.members, sums.error)
 
 
 def _distribution(

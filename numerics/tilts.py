@@ -25,6 +25,7 @@ _STRENGTHS = np.array([8.0 * 5.0**k for k in range(6)])
 _TILTS = np.r_[[0.01 * 1.5**k for k in range(10)], [-0.01 * 1.5**k for k in range(10)]]
 _ORDERS = 8
 
+
 def cells(grid: Vector, values: Vector, ends: Vector) -> Vector:
     """Counts ``(m, cells)`` of one batch.
 
@@ -63,7 +64,9 @@ class Tilts:
         # Low orders are likelier; alternatives of tails share one half with them.
         weight = np.tile(1.0 / np.arange(1, _ORDERS + 1), len(_TILTS))
         share = 0.5 if len(more) else 1.0
-        weight = np.r_[share * weight / weight.sum(), np.full(len(more), (1 - share) / max(len(more), 1))]
+        weight = np.r_[
+            share * weight / weight.sum(), np.full(len(more), (1 - share) / max(len(more), 1))
+        ]
         self._logs = np.concatenate([logs, other]).T
         self._weight = np.log(weight)
 
@@ -102,7 +105,11 @@ def tree(counts: Vector) -> Vector:
 def normal_tilts() -> Tilts:
     """Alternatives to N(0, 1): polynomial tilts, scale mixtures with rare wide draws, Student tails."""
     ends = np.r_[-np.inf, NORMAL, np.inf]
-    more = [_masses(special.ndtr(ends / s), w) for w in (0.003, 0.01, 0.03, 0.1) for s in (1.5, 2.0, 3.0)]
+    more = [
+        _masses(special.ndtr(ends / s), w)
+        for w in (0.003, 0.01, 0.03, 0.1)
+        for s in (1.5, 2.0, 3.0)
+    ]
     for df in (5.0, 8.0, 12.0, 20.0, 35.0, 60.0, 120.0):
         for scale in (1.0, np.sqrt((df - 2) / df)):
             more.append(np.diff(special.stdtr(df, ends / scale)))
@@ -112,7 +119,9 @@ def normal_tilts() -> Tilts:
 def radius_tilts(dim: int) -> Tilts:
     """Alternatives to chi-square with ``dim`` degrees of freedom: tilts, rare draws that lie too far or too near."""
     ends = np.r_[0.0, radius_ends(dim), np.inf]
-    factors = np.unique(np.r_[1.25, 1.5, 2.0, 3.0, 0.5, 1 + np.array([2.0, 4.0, 8.0]) / np.sqrt(dim)])
+    factors = np.unique(
+        np.r_[1.25, 1.5, 2.0, 3.0, 0.5, 1 + np.array([2.0, 4.0, 8.0]) / np.sqrt(dim)]
+    )
     more = [
         _masses(special.chdtr(dim, ends / s**2), w)
         for w in (0.003, 0.01, 0.03, 0.1)
@@ -129,7 +138,6 @@ def radius_ends(dim: int) -> Vector:
 def _masses(other: Vector, share: float) -> Vector:
     """Cell masses of ``(1 - share) p + share q`` from the distribution function of q at the ends of the cells."""
     return (1 - share) * MASS + share * np.diff(other)
-
 
 
 def fine(u: Vector) -> Vector:

@@ -90,3 +90,19 @@ def histogram(u: Vector) -> Vector:
     cell += np.arange(u.shape[1]) * GRID
     flat = np.bincount(cell.ravel(), minlength=u.shape[1] * GRID)
     return flat.reshape(u.shape[1], GRID).astype(float)
+
+
+class Sketch:
+    """How often one coordinate fell into cells of width 5e-4: the column of draws in memory that does not grow."""
+
+    REACH, WIDTH = 8.0, 5e-4  #: draws beyond count as just this far
+
+    def __init__(self) -> None:
+        self.values = np.arange(-self.REACH, self.REACH + self.WIDTH / 2, self.WIDTH)
+        self.counts = np.zeros(len(self.values))
+
+    def add(self, z: Vector) -> None:
+        """Adds ``(n,)``."""
+        at = (np.clip(z, -self.REACH, self.REACH) + self.REACH) / self.WIDTH
+        cells = np.rint(at).astype(np.int64)
+        self.counts += np.bincount(cells, minlength=len(self.values))

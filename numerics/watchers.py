@@ -97,7 +97,9 @@ class Curvature:
 
     def log_e(self) -> float:
         """Family ``curvature``."""
-        bent = regressions(self._cross, np.repeat(self._square[:, None], len(self._square), axis=1))
+        bent = regressions(
+            self._cross, np.repeat(self._square[:, None], len(self._square), axis=1)
+        )
         spread = (self._gain - _SLOPES[:, None, None] * self._sums[:, None]) / 2
         return ep.log_mean([ep.log_mean(bent[:, self._off]), ep.log_mean(spread[:, self._off])])
 

@@ -14,7 +14,7 @@ from ..numerics.gaussianise import Gaussianiser
 from ..numerics.goodness import RefutingMachine
 from ..numerics.rng import substream
 from ..numerics.ties import TieCounter, Ties
-from ..numerics.views import Directions
+from ..numerics.views import Directions, Sketch
 from ..theory.empirical import PointMasses
 from ..theory.protocols import Vector
 
@@ -52,14 +52,11 @@ class Run:
         self.rng = substream(self.seed, "labels")
         self.directions = Directions.drawn(d, substream(self.seed, "directions"))
         self.sums = EffectSums(weights, d, error=self.shape.error)
-        self.refuting = RefutingMachine(
-            weights, d, error=self.shape.error, frame=self.shape.frame
-        )
+        self.refuting = RefutingMachine(weights, d, error=self.shape.error, frame=self.shape.frame)
         # A law of atoms repeats its draws by right.
         atoms = isinstance(self.target, PointMasses)
         self.ties = None if atoms else self.counter()
-        self.column: list[Vector] = []
-        self.squares: list[Vector] = []
+        self.sketch = Sketch()
         self.rows: Vector = np.zeros((0, 1))
 
     def go(self, batches: Batches) -> None:
@@ -98,9 +95,7 @@ class Run:
             self.sums.update(view)
             self.refuting.add(view)
             if self.shape.dim:
-                self.column.append(view.z[:, 0].copy())
-            if self.shape.dim > 1:
-                self.squares.append(np.einsum("ij,ij->i", view.z, view.z))
+                self.sketch.add(view.z[:, 0])
         self.refuting.look()
         self.n += len(x)
 

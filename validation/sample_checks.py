@@ -208,15 +208,13 @@ def _verdict(run: Run, bare: Verdict, wanted: int, seconds: float) -> Verdict:
 
 
 def _mutants(run: Run, decided: Outcome) -> tuple[Mutant, ...]:
-    stream = Stream(run.sums, _joined(run.column), _joined(run.squares))
+    stream = Stream(run.sums, run.sketch)
     if run.exact:
         counter = None
         if run.ties is not None:
             counter = run.counter()
             counter.update(np.repeat(run.rows, 2, axis=0))
-        return tuple(
-            exact_mutants(stream, counter, run.refuting, level=run.false_alarm)
-        )
+        return tuple(exact_mutants(stream, counter, run.refuting, level=run.false_alarm))
     if decided is Outcome.REFUTED:
         stream = stream.exact(substream(run.seed, "mutants"))
     out = bounded_mutants(stream, run.effects, level=run.level, tolerance=run.tolerance)
@@ -224,7 +222,3 @@ def _mutants(run: Run, decided: Outcome) -> tuple[Mutant, ...]:
         level = run.repeats_level
         out.append(repeated_mutant(run.rows, run.counter(), level=level, tolerance=run.tolerance))
     return tuple(out)
-
-
-def _joined(parts: list[Vector]) -> Vector:
-    return np.concatenate(parts) if parts else np.zeros(0)

@@ -64,7 +64,9 @@ def _antithetic() -> Entry:
         z = np.stack([half, -half], axis=1).reshape(-1, 10)[:n]
         return mean + z @ root.T
 
-    return Entry("antithetic", gaussian(10), draw, "every second draw mirrors the one before", size=2)
+    return Entry(
+        "antithetic", gaussian(10), draw, "every second draw mirrors the one before", size=2
+    )
 
 
 def _shared_offset() -> Entry:
@@ -83,7 +85,8 @@ def _shared_offset() -> Entry:
     a = (1 - 1 / sizes) / 2
     constant = -0.5 * np.log(sizes).sum()
     under = [
-        (constant + (a * v).sum(), np.sqrt(2 * ((a * v) ** 2).sum())) for v in (np.ones(block), sizes)
+        (constant + (a * v).sum(), np.sqrt(2 * ((a * v) ** 2).sum()))
+        for v in (np.ones(block), sizes)
     ]
     (m0, s0), (m1, s1) = under
     found = Moments(dim * m0, np.sqrt(dim) * s0, dim * m1, np.sqrt(dim) * s1)
@@ -125,7 +128,9 @@ def _half_precision() -> Entry:
     return Entry("rounded16", p, draw, "rounded to float16 on the way", size=1)
 
 
-def _atoms(name: str, words: str, change: Callable[[np.ndarray], np.ndarray]) -> Callable[[], Entry]:
+def _atoms(
+    name: str, words: str, change: Callable[[np.ndarray], np.ndarray]
+) -> Callable[[], Entry]:
     def build() -> Entry:
         rng = np.random.default_rng(2)
         weights = rng.dirichlet(np.full(60, 3.0))

@@ -105,7 +105,9 @@ def _pair(name: str, dim: int, rho: float, *, raw: bool) -> Callable[[], Entry]:
 def _transposed() -> Entry:
     p = Gaussian([0.5, -1.0, 0.2], [[1.0, 0.6, 0.2], [0.6, 0.8, -0.1], [0.2, -0.1, 0.5]])
     root = np.linalg.cholesky(p.covariance)
-    return gaussian_entry("transposed3", "L' z in place of L z", p, Gaussian(p.mean, root.T @ root))
+    return gaussian_entry(
+        "transposed3", "L' z in place of L z", p, Gaussian(p.mean, root.T @ root)
+    )
 
 
 def _additive(name: str, dim: int, variance: float) -> Callable[[], Entry]:

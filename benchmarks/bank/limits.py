@@ -126,7 +126,9 @@ def coin_moments(heads: float) -> Moments:
     values = np.log([2 * heads, 2 * (1 - heads)])
     fair, bent = np.array([0.5, 0.5]), np.array([heads, 1 - heads])
     means = [float(w @ values) for w in (fair, bent)]
-    sds = [math.sqrt(float(w @ values**2) - m**2) for w, m in zip((fair, bent), means, strict=True)]
+    sds = [
+        math.sqrt(float(w @ values**2) - m**2) for w, m in zip((fair, bent), means, strict=True)
+    ]
     return Moments(means[0], sds[0], means[1], sds[1])
 
 

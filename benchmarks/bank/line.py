@@ -67,7 +67,9 @@ def unadjusted(h: float) -> GridLaw:
     return GridLaw(x, f @ kernel)
 
 
-def reverse(steps: int, *, late: float = 0.0, factor: float = 1.0, clip: float = math.inf) -> GridLaw:
+def reverse(
+    steps: int, *, late: float = 0.0, factor: float = 1.0, clip: float = math.inf
+) -> GridLaw:
     """Euler-Maruyama in reverse time under VP, from the exact marginal at t = 1 to t = .02.
 
     Args:
@@ -99,7 +101,9 @@ def _reversed(name: str, words: str, **options: Any) -> Callable[[], Entry]:
         # the noise that is left at the end is part of the target
         p, q = marginal(line(), VP(), 0.02).law, reverse(**options)
         found = line_moments(p, q, -6.5, 7.0)
-        return Entry(name, p, draws_of(q), words, q, found, min(found.size, absent_size(p, q, -6.5, 7.0)))
+        return Entry(
+            name, p, draws_of(q), words, q, found, min(found.size, absent_size(p, q, -6.5, 7.0))
+        )
 
     return build
 
@@ -138,13 +142,17 @@ def _skewed() -> Entry:
 
     p, q = Gaussian([0.5], [[0.49]]), _Skewed(0.05)
     moments = line_moments(p, q, 0.5 - 0.7 * 4.3, 0.5 + 0.7 * 4.3)
-    return density_entry("skewed", "skewness .12 with right mean and variance", p, q, moments=moments)
+    return density_entry(
+        "skewed", "skewness .12 with right mean and variance", p, q, moments=moments
+    )
 
 
 def _uniform() -> Entry:
     q = Uniform(-0.5, 2.01)
     words = "upper end 2.01, not 2"
-    return Entry("uniform_edge", Uniform(-0.5, 2.0), draws_of(q), words, q, None, seen_size(0.01 / 2.51))
+    return Entry(
+        "uniform_edge", Uniform(-0.5, 2.0), draws_of(q), words, q, None, seen_size(0.01 / 2.51)
+    )
 
 
 BUILDERS: tuple[Callable[[], Entry], ...] = (
@@ -154,10 +162,16 @@ BUILDERS: tuple[Callable[[], Entry], ...] = (
     _reversed("clipped_clean", "clean data clipped at 3.2", steps=120, clip=3.2),
     _reversed("score_102_line", "score 2 % too large, 200 steps", steps=200, factor=1.02),
     _skewed,
-    _between("laplace_wide", "scale 3 % too large", Laplace(0.7, 0.5), Laplace(0.7, 0.515), -12, 14),
     _between(
-        "student_tail", "6 degrees of freedom, not 5",
-        StudentT(5.0, 0.5, 0.7), StudentT(6.0, 0.5, 0.7), -80, 81,
+        "laplace_wide", "scale 3 % too large", Laplace(0.7, 0.5), Laplace(0.7, 0.515), -12, 14
+    ),
+    _between(
+        "student_tail",
+        "6 degrees of freedom, not 5",
+        StudentT(5.0, 0.5, 0.7),
+        StudentT(6.0, 0.5, 0.7),
+        -80,
+        81,
     ),
     _uniform,
 )

@@ -48,16 +48,28 @@ def _eight() -> GaussianMixture:
 
 
 BUILDERS: tuple[Callable[[], Entry], ...] = (
-    _changed("weights_plane", "5 % of the mass moved between modes", plane, weights={0: -0.05, 1: 0.05}),
-    _changed("weights_small", "2 % moved to the smallest mode", plane, weights={0: -0.02, 2: 0.02}),
-    _changed("weights_line", "4 % moved between touching modes", line, weights={1: -0.04, 2: 0.04}),
-    _changed("weights_overlap", "10 % moved, labels unclear", overlapping, weights={0: -0.1, 1: 0.1}),
-    _changed("weights_64", "4 % moved between two of five modes", _six, weights={4: -0.04, 1: 0.04}),
+    _changed(
+        "weights_plane", "5 % of the mass moved between modes", plane, weights={0: -0.05, 1: 0.05}
+    ),
+    _changed(
+        "weights_small", "2 % moved to the smallest mode", plane, weights={0: -0.02, 2: 0.02}
+    ),
+    _changed(
+        "weights_line", "4 % moved between touching modes", line, weights={1: -0.04, 2: 0.04}
+    ),
+    _changed(
+        "weights_overlap", "10 % moved, labels unclear", overlapping, weights={0: -0.1, 1: 0.1}
+    ),
+    _changed(
+        "weights_64", "4 % moved between two of five modes", _six, weights={4: -0.04, 1: 0.04}
+    ),
     _changed("mode_lost", "the mode of weight .10 is missing", plane, weights={2: -0.1}),
     _changed("mode_lost_64", "the lightest of five modes is missing", _six, weights={0: -1 / 15}),
     _changed("mode_shifted", "one mode shifted by .15 sd", plane, shift=(1, 0.15)),
     _changed("mode_shifted_8", "one of four modes shifted by .1 sd", _eight, shift=(2, 0.1)),
     _changed("mode_wide", "variances of one mode 20 % too large", plane, stretch=(1, 0.2)),
-    _changed("mode_wide_64", "variances of one of five modes 2 % too large", _six, stretch=(3, 0.02)),
+    _changed(
+        "mode_wide_64", "variances of one of five modes 2 % too large", _six, stretch=(3, 0.02)
+    ),
     _changed("mode_narrow_line", "one variance of three 8 % too small", line, stretch=(0, -0.08)),
 )

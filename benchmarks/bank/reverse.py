@@ -112,12 +112,16 @@ BUILDERS: tuple[Callable[[], Entry], ...] = (
     _euler("score_101", "score 1 % too large", 10, lambda: euler(10, 4000, factor=1.01)),
     _euler("score_late", "score of the step before", 10, lambda: euler(10, 1000, late=1.0)),
     _euler("clock_2", "int beta off by 2 % in the score", 10, lambda: euler(10, 2000, clock=1.02)),
-    _euler("noise_99", "noise of every step 1 % too small", 64, lambda: euler(64, 4000, noise=0.99)),
+    _euler(
+        "noise_99", "noise of every step 1 % too small", 64, lambda: euler(64, 4000, noise=0.99)
+    ),
     _euler("noise_reused", "one noise for all steps", 10, lambda: euler(10, 200, shared=True)),
     _euler("few_steps", "60 Euler steps", 10, lambda: euler(10, 60)),
     _euler("stopped_early", "ends at t = .01", 64, lambda: euler(64, 4000, end=0.01)),
     _euler(
-        "no_last_noise", "125 steps, no noise in the last", 10,
+        "no_last_noise",
+        "125 steps, no noise in the last",
+        10,
         lambda: euler(10, 125, end=1e-5, last_noise=False),
     ),
     lambda: gaussian_entry(

@@ -39,7 +39,9 @@ def _outliers(dim: int, share: float, factor: float) -> Callable[[], Entry]:
         wide = -dim * math.log(factor) + square / 2 * (1 - 1 / factor**2)
         found = ratio_moments(np.log1p(share * np.expm1(wide)), np.ones(len(square)))
         words = f"{100 * share:g} % of the draws {factor:g} times too far"
-        return Entry(f"outliers{dim}", gaussian(dim), _white(dim, change), words, None, found, found.size)
+        return Entry(
+            f"outliers{dim}", gaussian(dim), _white(dim, change), words, None, found, found.size
+        )
 
     return build
 
@@ -59,7 +61,9 @@ def _heavy() -> Entry:
     root = math.sqrt(dim)
     found = type(one)(dim * one.mean_p, root * one.sd_p, dim * one.mean_q, root * one.sd_q)
     words = "Student noise with 25 degrees of freedom"
-    return Entry("student_noise10", gaussian(dim), _white(dim, change), words, None, found, found.size)
+    return Entry(
+        "student_noise10", gaussian(dim), _white(dim, change), words, None, found, found.size
+    )
 
 
 def _truncated() -> Entry:
@@ -86,7 +90,9 @@ def _xor(dim: int, excess: float) -> Callable[[], Entry]:
 
         found = coin_moments(0.5 + excess)
         words = "sign of a product of three coordinates biased; all pairs independent"
-        return Entry(f"xor{dim}", gaussian(dim), _white(dim, change), words, None, found, found.size)
+        return Entry(
+            f"xor{dim}", gaussian(dim), _white(dim, change), words, None, found, found.size
+        )
 
     return build
 
