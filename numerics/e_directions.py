@@ -166,7 +166,8 @@ def spread_mean(sums: Vector, n: int) -> float:
     ``log E = t^2 |S_1|^2 / (2 (d + n t^2)) - d log(1 + n t^2 / d) / 2``
     """
     d = len(sums)
-    t2 = np.square([0.01 * 1.35**k for k in range(16)])
+    # shorter means would take more than a million draws
+    t2 = np.square([0.01 * d**0.25 * 1.35**k for k in range(13)])
     logs = t2 * (sums @ sums) / (2 * (d + n * t2)) - d * np.log1p(n * t2 / d) / 2
     return log_mean(logs)
 

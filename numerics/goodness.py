@@ -89,12 +89,18 @@ class RefutingMachine:
         self.counts = np.zeros(k)
         self.scatter = np.zeros((d, d)) if 2 <= d <= _DENSE else None
         self.parts = np.zeros((2, k, d)) if k > 1 and 0 < k * d <= _CELLS else None
-        self._triples = Triples(d) if 3 <= d <= _TRIPLES else None
+        self.triples = Triples(d) if 3 <= d <= _TRIPLES else None
         self._memory = Memory(d) if d else None
-        self._histograms = Histograms(d) if d else None
-        self._curvature = Curvature(d) if 2 <= d <= _CURVED else None
+        self.histograms = Histograms(d) if d else None
+        self.curvature = Curvature(d) if 2 <= d <= _CURVED else None
         self._mixing: Mixing | None = None
         self._learned = np.zeros(4)  # draws, along the mean, squares along the extreme axes
+
+    @property
+    def memory_sums(self) -> Vector:
+        """Sums of products of neighbours, and of squares of the earlier and the later one, ``(3, d)``."""
+        assert self._memory is not None
+        return self._memory.sums
 
     def update(self, view: View) -> float:
         """Adds one batch and looks; returns the supremum of ``log E`` so far."""
@@ -120,7 +126,7 @@ class RefutingMachine:
             self._mixing.add(view.ratios)
         if not self.dim:
             return
-        assert self._memory is not None and self._histograms is not None
+        assert self._memory is not None and self.histograms is not None
         self.sums += z.sum(axis=0)
         self.squares += np.einsum("ij,ij->j", z, z)
         if self.scatter is not None:
@@ -130,10 +136,10 @@ class RefutingMachine:
                 mine = z[view.labels == k]
                 self.parts[0, k] += mine.sum(axis=0)
                 self.parts[1, k] += np.einsum("ij,ij->j", mine, mine)
-        for watcher in (self._triples, self._memory, self._curvature):
+        for watcher in (self.triples, self._memory, self.curvature):
             if watcher is not None:
                 watcher.add(z)
-        self._histograms.add(view)
+        self.histograms.add(view)
 
     def _learn(self, z: Vector) -> None:
         if self.n == 0 or self.dim < 2:
@@ -157,8 +163,8 @@ class RefutingMachine:
             out |= self._sizes()
         if self.parts is not None:
             out["components"] = self._components()
-        if self._histograms is not None and self._memory is not None:
-            out |= self._histograms.log_e() | self._memory.log_e()
+        if self.histograms is not None and self._memory is not None:
+            out |= self.histograms.log_e() | self._memory.log_e()
         if self.dim > 1 and self._learned[0]:
             n, along, *squares = self._learned
             out["learned mean"] = ep.means(np.array([along]), n)[0]
@@ -166,8 +172,8 @@ class RefutingMachine:
                 out["learned scale"] = ep.scales(np.array(squares), n)[0]
         if self.scatter is not None:
             out |= self._directions(self.scatter)
-        if self._triples is not None:
-            out["triples"] = self._triples.log_e()
+        if self.triples is not None:
+            out["triples"] = self.triples.log_e()
         out |= self.others
         self.families = out
         share = np.array([SHARES[name] for name in out])
@@ -194,8 +200,9 @@ class RefutingMachine:
     def _sizes(self) -> dict[str, float]:
         """Means and variances."""
         n, d = self.n, self.dim
-        one, every = ep.means(self.sums, n)
-        means = [one] if d == 1 else [one, every, ed.spread_mean(self.sums, n)]
+        means = [ep.means(self.sums, n)[0]]
+        if d > 1:
+            means += 2 * [ed.spread_mean(self.sums, n)]
         frame = self.frame
         if d > 1 and frame is not None and frame.axes is not None and frame.mean is not None:
             pulled = frame.axes @ self.sums
@@ -205,10 +212,10 @@ class RefutingMachine:
             norms = np.linalg.norm(v, axis=1)
             if norms.min() > 0:
                 means.append(ed.along(v @ self.sums, norms, n))
-        one, every = ep.scales(self.squares, n)
+        one = ep.scales(self.squares, n)[0]
         out = {"means": ep.log_mean(means), "scales": one}
         if d > 1:
-            out["scales"] = ep.log_mean([one, one, every, ed.spread_scales(self.squares, n)])
+            out["scales"] = ep.log_mean([one, one, ed.spread_scales(self.squares, n)])
             out["radius"] = ep.scales(self.squares.sum()[None], n * d)[0]
             if frame is not None:
                 out["profiles"] = ed.profiles(self.squares, frame.spectrum, n)
@@ -236,8 +243,8 @@ class RefutingMachine:
             "pairs": ep.pairs(scatter, n),
             "one direction": ed.one_direction(np.linalg.eigvalsh(scatter).clip(min=0), n),
         }
-        if self._curvature is not None:
-            out["curvature"] = self._curvature.log_e()
+        if self.curvature is not None:
+            out["curvature"] = self.curvature.log_e()
         if self.frame is not None and self.frame.axes is not None:
             axes = self.frame.axes
             bent = ed.bent_pairs(scatter, axes, n)

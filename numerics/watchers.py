@@ -8,7 +8,7 @@ from scipy import special
 from ..theory.protocols import Vector
 from . import e_processes as ep
 from . import tilts
-from .views import View
+from .views import COORDINATES, View
 
 _MEMORIES = (4, 16, 64)
 _SLOPES = np.array([0.02, 0.05, 0.12, 0.3, -0.02, -0.05, -0.12, -0.3])
@@ -103,48 +103,78 @@ class Curvature:
         spread = (self._gain - _SLOPES[:, None, None] * self._sums[:, None]) / 2
         return ep.log_mean([ep.log_mean(bent[:, self._off]), ep.log_mean(spread[:, self._off])])
 
+    def worst(self) -> tuple[int, int]:
+        """Coordinates i and j such that j depends most on i."""
+        bent = self._cross / np.sqrt(np.maximum(self._square, 1.0))[:, None]
+        spread = (self._gain - _SLOPES[:, None, None] * self._sums[:, None]) / 2
+        score = np.maximum(bent**2 / 2, spread.max(axis=0)) * self._off
+        i, j = np.unravel_index(int(np.argmax(score)), score.shape)
+        return int(i), int(j)
+
 
 class Histograms:
-    """Cells of coordinates, projections, the radius and (on the line) the draw under the law as a whole."""
+    """Cells of coordinates, projections, the radius and (on the line) the draw under the law as a whole.
+
+    Attributes:
+        columns: counts of coordinates, then projections, ``(m, cells)``; None before the first draw.
+        radius: counts of ``|z|^2``, ``(1, cells)``.
+        whole: counts of the draws under the law as a whole, ``(1, cells)``; None where coordinates say the same.
+    """
 
     def __init__(self, dim: int) -> None:
         self.dim = dim
         self._normal = tilts.normal_tilts()
         self._radial = tilts.radius_tilts(dim) if dim > 1 else None
-        self._columns: Vector | None = None
+        self.columns: Vector | None = None
         self._ends = tilts.radius_ends(dim)
-        self._radius = np.zeros((1, len(tilts.MASS)))
-        self._whole: Vector | None = None
+        self.radius = np.zeros((1, len(tilts.MASS)))
+        self.whole: Vector | None = None
 
     def add(self, view: View) -> None:
         """Adds one batch."""
         y = view.columns[:, view.followed]
         counts = tilts.cells(view.grid, y, tilts.NORMAL)
-        self._columns = counts if self._columns is None else self._columns + counts
+        self.columns = counts if self.columns is None else self.columns + counts
         if self._radial is not None:
             square = view.squares[:, None]
-            self._radius += tilts.cells(view.radius_grid, square, self._ends)
+            self.radius += tilts.cells(view.radius_grid, square, self._ends)
         if view.whole is not None:
             u = special.ndtr(view.whole)
             counts = tilts.cells(tilts.fine(u), view.whole, tilts.NORMAL)
-            self._whole = counts if self._whole is None else self._whole + counts
+            self.whole = counts if self.whole is None else self.whole + counts
 
     def log_e(self) -> dict[str, float]:
         """Families ``histogram``, ``marginals``, ``projections``, ``radius histogram``, ``quantiles``."""
-        if self._columns is None:
+        if self.columns is None:
             return {}
-        first = min(self.dim, len(self._columns))
-        followed = self._columns[: min(first, 64)]
+        followed = self.columns[: min(self.dim, COORDINATES)]
         few = len(followed) <= _SHAPES
         out = {"marginals": ep.log_mean(self._normal.log_e(followed, any_shape=few))}
         if self._radial is not None:
-            rest = self._columns[len(followed) :]
+            rest = self.columns[len(followed) :]
             out["histogram"] = float(self._normal.log_e(followed.sum(axis=0)[None])[0])
             out["projections"] = ep.log_mean(self._normal.log_e(rest, any_shape=False))
-            out["radius histogram"] = float(self._radial.log_e(self._radius)[0])
-        if self._whole is not None:
-            out["quantiles"] = float(self._normal.log_e(self._whole)[0])
+            out["radius histogram"] = float(self._radial.log_e(self.radius)[0])
+        if self.whole is not None:
+            out["quantiles"] = float(self._normal.log_e(self.whole)[0])
         return out
+
+    def worst(self) -> tuple[Vector, str]:
+        """Counts of the column that its own e-process finds worst, and its name."""
+        assert self.columns is not None
+        first = min(self.dim, COORDINATES)
+        names = [
+            f"coordinate {j}" if j < first else f"projection {j - first}"
+            for j in range(len(self.columns))
+        ]
+        rows = self.columns
+        if self.whole is not None:
+            rows, names = self.whole, ["whole"]
+        elif first > 1:
+            rows = np.concatenate([rows, rows[:first].sum(axis=0)[None]])
+            names.append("pooled")
+        k = int(np.argmax(self._normal.log_e(rows, any_shape=False)))
+        return rows[k], names[k]
 
 
 class Mixing:
@@ -191,3 +221,9 @@ class Triples:
     def log_e(self) -> float:
         """Family ``triples``."""
         return ep.coins(self.heads, self.n)
+
+    def worst(self) -> tuple[tuple[int, int, int], float]:
+        """The triple whose share of positive products is farthest from one half, and that share."""
+        at = int(np.argmax(np.abs(self.heads - self.n / 2)))
+        i, j, k = (int(axis[at]) for axis in self._which)
+        return (i, j, k), float(self.heads[at] / self.n)

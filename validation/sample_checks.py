@@ -21,6 +21,7 @@ from ..numerics.rng import substream
 from ..theory._checks import bad, positive
 from ..theory.protocols import Vector
 from ._sample_mutants import Stream, bounded_mutants, exact_mutants, repeated_mutant
+from ._sample_pictures import figure
 from ._sample_run import LOOKS, Batches, Run
 from ._sample_words import NOT_CHECKED, ROUNDED, diagnosis, pieces
 from ._user_code import UserCodeError, as_draws, call_user, law_or_refuse
@@ -204,7 +205,11 @@ def _verdict(run: Run, bare: Verdict, wanted: int, seconds: float) -> Verdict:
         exact_refuted=run.refuting.refuted(run.false_alarm),
     )
     verdict = replace(verdict, mutants=_mutants(run, verdict.decided))
-    return replace(verdict, diagnosis=diagnosis(run, verdict, wanted=wanted))
+    said = diagnosis(run, verdict, wanted=wanted)
+    wrong = said is not None and (verdict.decided is Outcome.REFUTED or verdict.exact_refuted)
+    return replace(
+        verdict, diagnosis=said, figure=figure(run, said.cause) if said and wrong else None
+    )
 
 
 def _mutants(run: Run, decided: Outcome) -> tuple[Mutant, ...]:
