@@ -22,7 +22,7 @@ EXCESSES = tuple(0.03 * 1.35**k for k in range(14))
 #: size of a rank-two change of the covariance, in whitened units
 BENDS = (0.02, 0.035, 0.06, 0.1, 0.18, 0.3)
 #: relative change of the variance where it is largest
-CHANGES = tuple(0.0015 * 1.7**k for k in range(13))
+CHANGES = tuple(0.0015 * 1.9**k for k in range(11))
 #: mean shift along a given direction
 SHIFTS = tuple(0.004 * 1.6**k for k in range(12))
 _POWERS = (0.5, 1.0, 2.0)
@@ -114,7 +114,7 @@ def profiles(squares: Vector, spectrum: Vector, n: int) -> float:
     """Variances ``1 + eps f_j`` with ``f`` a power of the eigenvalue; averaged over powers and ``eps`` of both signs.
 
     Left-over noise, steps that are too long and wrong schedules change eigen-directions by
-    ``(lambda_min / lambda_j)^q`` or ``(lambda_j / lambda_max)^q``.
+    ``(lambda_min / lambda_j)^q`` or ``(lambda_j / lambda_max)^q``, or by the former less its mean over j.
 
     Args:
         squares: ``sum_i z_ij^2``, ``(d,)``.
@@ -123,9 +123,12 @@ def profiles(squares: Vector, spectrum: Vector, n: int) -> float:
     """
     log = np.log(spectrum)
     q = np.asarray(_POWERS)[:, None]
-    shapes = np.exp(np.concatenate([q * (log.min() - log), q * (log - log.max())]))
-    sizes = np.r_[CHANGES, -np.asarray([c for c in CHANGES if c < 0.8])]
-    v = 1 + sizes[:, None, None] * shapes
+    small = np.exp(q * (log.min() - log))
+    tilted = small - small.mean(axis=1, keepdims=True)
+    shapes = np.concatenate([small, np.exp(q * (log - log.max())), tilted])
+    largest = np.abs(shapes).max(axis=1, keepdims=True)
+    shapes = shapes / np.where(largest > 0, largest, 1.0)
+    v = 1 + np.r_[CHANGES, -np.asarray(CHANGES)][:, None, None] * shapes
     return log_mean((squares * (1 - 1 / v) - n * np.log(v)).sum(axis=2) / 2)
 
 
@@ -156,7 +159,7 @@ def bent_pairs(scatter: Vector, axes: Vector, n: int) -> float:
 def noisy_axes(scatter: Vector, axes: Vector, n: int) -> float:
     """Variance added along one given direction: ``I + eps v v' / |v|^2``, averaged over directions and ``eps``."""
     squares = np.einsum("md,de,me->m", axes, scatter, axes) / np.square(axes).sum(axis=1)
-    sizes = np.r_[CHANGES[2:], -np.asarray([c for c in CHANGES[2:] if c < 0.8])][:, None]
+    sizes = np.r_[CHANGES[2:], -np.asarray(CHANGES[2:])][:, None]
     return log_mean((squares * sizes / (1 + sizes) - n * np.log1p(sizes)) / 2)
 
 

@@ -25,7 +25,7 @@ from .convolved import Convolved
 from .quantile_table import QuantileTable
 from .rosenblatt import ChainNormals, normal_of, ring_normals
 
-_FEW = 6  #: components up to which posterior weights are handed on
+FEW = 6  #: components up to which posterior weights are handed on
 _BLOCK = 1 << 22  #: entries of one (rows, K) array of posterior weights
 _FAR = 1e5  #: |z| beyond which a draw counts as just this far; never reached by N(0, 1)
 _SLACK = 1e-5  #: a draw this near to an atom, relative to the spread of the atoms, is that atom
@@ -163,7 +163,7 @@ class _Mixture:
     def __call__(self, x: Vector, *, rng: np.random.Generator) -> Gaussianised:
         n, k = x.shape[0], self.law.components
         labels = np.zeros(n, dtype=np.int64)
-        ratios = np.empty((n, k)) if 1 < k <= _FEW else None
+        ratios = np.empty((n, k)) if 1 < k <= FEW else None
         if k > 1:
             rows = max(1, _BLOCK // k)
             with np.errstate(

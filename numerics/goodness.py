@@ -18,7 +18,7 @@ import numpy as np
 from ..theory.protocols import Vector
 from . import e_directions as ed
 from . import e_processes as ep
-from .gaussianise import Frame
+from .gaussianise import FEW, Frame
 from .views import View
 from .watchers import Curvature, Histograms, Memory, Mixing, Triples
 
@@ -31,32 +31,32 @@ _CELLS = 20_000  #: largest K d for which components are followed one by one
 #: glaring once there are any (repeats, heaps, dependence) need little; those near the limit of what any test can see get
 #: the most. The weights were fixed before the first draw of any run, which is all that validity asks for.
 SHARES: Mapping[str, float] = {
-    "labels": 12,
-    "mixing": 12,
-    "components": 12,
+    "labels": 6,
+    "mixing": 16,
+    "components": 22,
     "means": 14,
     "scales": 14,
-    "profiles": 10,
+    "profiles": 14,
     "radius": 12,
     "one direction": 12,
-    "covariance": 4,
+    "covariance": 3,
     "pairs": 8,
-    "coordinates": 8,
+    "coordinates": 10,
     "marginals": 10,
-    "quantiles": 14,
-    "histogram": 6,
-    "projections": 2,
+    "quantiles": 16,
+    "histogram": 8,
+    "projections": 1,
     "radius histogram": 8,
     "curvature": 6,
-    "triples": 6,
+    "triples": 8,
     "lag": 6,
-    "memory": 4,
-    "learned mean": 1,
-    "learned scale": 1,
+    "memory": 5,
+    "learned mean": 0.5,
+    "learned scale": 0.5,
     "repeats": 1,
     "heaps": 0.5,
 }
-
+_ALONE = 18.0  #: weight of the labels where posterior weights are too many to be followed
 
 #: relative changes of one label weight
 _FACTORS = tuple(0.02 * 1.6**k for k in range(12))
@@ -87,6 +87,9 @@ class RefutingMachine:
         self.sums = np.zeros(d)
         self.squares = np.zeros(d)
         self.counts = np.zeros(k)
+        self._shares = dict(SHARES)
+        if k > FEW:
+            self._shares["labels"] = _ALONE
         self.scatter = np.zeros((d, d)) if 2 <= d <= _DENSE else None
         self.parts = np.zeros((2, k, d)) if k > 1 and 0 < k * d <= _CELLS else None
         self.triples = Triples(d) if 3 <= d <= _TRIPLES else None
@@ -113,7 +116,7 @@ class RefutingMachine:
 
     def share(self, family: str) -> float:
         """Logarithm of the weight of a family at the last look."""
-        return math.log(SHARES[family] / sum(SHARES[name] for name in self.families))
+        return math.log(self._shares[family] / sum(self._shares[name] for name in self.families))
 
     def add(self, view: View) -> None:
         """Adds one batch without looking."""
@@ -176,7 +179,7 @@ class RefutingMachine:
             out["triples"] = self.triples.log_e()
         out |= self.others
         self.families = out
-        share = np.array([SHARES[name] for name in out])
+        share = np.array([self._shares[name] for name in out])
         logs = np.array(list(out.values())) + np.log(share / share.sum())
         self.log_e = float(np.logaddexp.reduce(logs)) - self.n * math.log1p(self.error)
         if self.log_e > self.peak:

@@ -52,30 +52,32 @@ class Tilts:
     """Fixed alternatives to the cell masses: exponential tilts by polynomials of the normal score, and others.
 
     Args:
-        more: further alternative masses, ``(k, cells)``.
+        groups: further alternatives: the weight of a group, and its cell masses ``(k, cells)``.
     """
 
-    def __init__(self, more: Vector) -> None:
+    def __init__(self, groups: list[tuple[float, Vector]]) -> None:
         basis = _polynomials(_ORDERS)
         logs = (_TILTS[:, None, None] * basis).reshape(-1, len(MASS))
-        logs -= np.log(np.exp(logs) @ MASS)[:, None]
-        with np.errstate(divide="ignore"):
-            other = np.log(np.maximum(more / more.sum(axis=1, keepdims=True), 1e-300) / MASS)
-        # Low orders are likelier; alternatives of tails share one half with them.
+        rows = [logs - np.log(np.exp(logs) @ MASS)[:, None]]
+        # Low orders are likelier.
         weight = np.tile(1.0 / np.arange(1, _ORDERS + 1), len(_TILTS))
-        share = 0.5 if len(more) else 1.0
-        weight = np.r_[
-            share * weight / weight.sum(), np.full(len(more), (1 - share) / max(len(more), 1))
-        ]
-        self._logs = np.concatenate([logs, other]).T
-        self._weight = np.log(weight)
+        share = 1 - sum(part for part, _ in groups)
+        weights = [share * weight / weight.sum()]
+        for part, masses in groups:
+            q = masses / masses.sum(axis=1, keepdims=True)
+            rows.append(np.log(np.maximum(q, 1e-300) / MASS))
+            weights.append(np.full(len(masses), part / len(masses)))
+        self._logs = np.concatenate(rows).T
+        self._weight = np.log(np.concatenate(weights))
 
     def log_e(self, counts: Vector, *, any_shape: bool = True) -> Vector:
-        """``log E`` of counts ``(m, cells)``, shape ``(m,)``: the fixed alternatives, half and half with the tree."""
+        """``log E`` of counts ``(m, cells)``, shape ``(m,)``: fixed alternatives, three to one with the tree."""
         logs = counts @ self._logs + self._weight
         top = logs.max(axis=1)
         fixed = np.log(np.exp(logs - top[:, None]).sum(axis=1)) + top
-        return np.logaddexp(fixed, tree(counts)) - np.log(2) if any_shape else fixed
+        return (
+            np.logaddexp(fixed + np.log(0.75), tree(counts) + np.log(0.25)) if any_shape else fixed
+        )
 
 
 def _polynomials(orders: int) -> Vector:
@@ -103,31 +105,42 @@ def tree(counts: Vector) -> Vector:
 
 
 def normal_tilts() -> Tilts:
-    """Alternatives to N(0, 1): polynomial tilts, scale mixtures with rare wide draws, Student tails."""
+    """Alternatives to N(0, 1): polynomial tilts, rare wide draws, Student tails, tails that are lighter or heavier."""
     ends = np.r_[-np.inf, NORMAL, np.inf]
-    more = [
+    wide = [
         _masses(special.ndtr(ends / s), w)
         for w in (0.003, 0.01, 0.03, 0.1)
         for s in (1.5, 2.0, 3.0)
     ]
-    for df in (5.0, 8.0, 12.0, 20.0, 35.0, 60.0, 120.0):
-        for scale in (1.0, np.sqrt((df - 2) / df)):
-            more.append(np.diff(special.stdtr(df, ends / scale)))
-    return Tilts(np.asarray(more))
+    student = [
+        np.diff(special.stdtr(df, ends / scale))
+        for df in (5.0, 10.0, 20.0, 40.0, 80.0)
+        for scale in (1.0, np.sqrt((df - 2) / df))
+    ]
+    return Tilts([(0.15, np.asarray(wide)), (0.25, np.asarray(student)), (0.15, _cut_tails())])
 
 
 def radius_tilts(dim: int) -> Tilts:
     """Alternatives to chi-square with ``dim`` degrees of freedom: tilts, rare draws that lie too far or too near."""
     ends = np.r_[0.0, radius_ends(dim), np.inf]
-    factors = np.unique(
-        np.r_[1.25, 1.5, 2.0, 3.0, 0.5, 1 + np.array([2.0, 4.0, 8.0]) / np.sqrt(dim)]
-    )
-    more = [
+    far = 1 + np.array([2.0, 4.0, 8.0]) / np.sqrt(dim)
+    factors = np.unique(np.r_[1.25, 1.5, 2.0, 3.0, 0.5, far])
+    rare = [
         _masses(special.chdtr(dim, ends / s**2), w)
         for w in (0.003, 0.01, 0.03, 0.1)
         for s in factors
     ]
-    return Tilts(np.asarray(more))
+    return Tilts([(0.5, np.asarray(rare))])
+
+
+def _cut_tails() -> Vector:
+    """Tails beyond a quantile that hold a twentieth, half or twice of what they should: left, right, or both."""
+    out = []
+    for k in range(2, len(_TAILS) + 4):
+        left = np.arange(len(MASS)) <= k
+        for where in (left, left[::-1], left | left[::-1]):
+            out += [np.where(where, factor * MASS, MASS) for factor in (0.05, 0.5, 2.0)]
+    return np.asarray(out)
 
 
 def radius_ends(dim: int) -> Vector:
