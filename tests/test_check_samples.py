@@ -144,7 +144,7 @@ def test_defects_beyond_the_tolerance_are_refuted_in_words(law, sampler, words) 
 @pytest.mark.parametrize(
     ("law", "sampler", "family"),
     [
-        (PLANE, _from(MOVED), "labels"),
+        (PLANE, _from(MOVED), "mixing"),
         (TEN, _white(_heavy), "radius histogram"),
         (TEN, _white(_signs), "triples"),
         (TEN, _pairs, "repeats"),
@@ -374,7 +374,7 @@ def test_mutants_of_refuted_draws_are_judged_too(monkeypatch) -> None:
     assert wrong.outcome is Outcome.REFUTED
     assert {m.outcome for m in wrong.mutants} == {Outcome.REFUTED}
     # A family that is blind to its own defect makes the check broken, whatever else refutes the draws.
-    monkeypatch.setattr(mutants, "_paired", lambda z, size: z)
+    monkeypatch.setattr(mutants, "_paired", lambda pairs, size: pairs)
     blind = check_samples(_white(_shifted), TEN)
     assert blind.outcome is Outcome.ERROR
     assert blind.broken

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from ..numerics.e_processes import rare_ceiling
-from ..numerics.effects import Directions, Effect, EffectSums
+from ..numerics.effects import Effect, EffectSums
 from ..numerics.gaussianise import Gaussianiser
 from ..numerics.goodness import RefutingMachine
 from ..numerics.rng import substream
 from ..numerics.ties import TieCounter, Ties
+from ..numerics.views import Directions, Sketch
 from ..theory.empirical import PointMasses
 from ..theory.protocols import Vector
 
@@ -51,12 +52,11 @@ class Run:
         self.rng = substream(self.seed, "labels")
         self.directions = Directions.drawn(d, substream(self.seed, "directions"))
         self.sums = EffectSums(weights, d, error=self.shape.error)
-        self.refuting = RefutingMachine(weights, d, error=self.shape.error)
+        self.refuting = RefutingMachine(weights, d, error=self.shape.error, frame=self.shape.frame)
         # A law of atoms repeats its draws by right.
         atoms = isinstance(self.target, PointMasses)
         self.ties = None if atoms else self.counter()
-        self.column: list[Vector] = []
-        self.squares: list[Vector] = []
+        self.sketch = Sketch()
         self.rows: Vector = np.zeros((0, 1))
 
     def go(self, batches: Batches) -> None:
@@ -95,18 +95,16 @@ class Run:
             self.sums.update(view)
             self.refuting.add(view)
             if self.shape.dim:
-                self.column.append(view.z[:, 0].copy())
-            if self.shape.dim > 1:
-                self.squares.append(np.einsum("ij,ij->i", view.z, view.z))
+                self.sketch.add(view.z[:, 0])
         self.refuting.look()
         self.n += len(x)
 
     @property
     def tied(self) -> bool:
         """Whether ties alone refute exactness."""
-        families = self.refuting.families
-        logs = [v for name, v in families.items() if name in self.refuting.others]
-        return bool(logs) and max(logs) - np.log(len(families)) >= -np.log(self.false_alarm)
+        machine = self.refuting
+        logs = [v + machine.share(name) for name, v in machine.others.items()]
+        return bool(logs) and max(logs) >= -np.log(self.false_alarm)
 
     @property
     def repeats_level(self) -> float:
