@@ -153,7 +153,7 @@ def _directional(f: Callable[[Array], Array], x: Array, along: Array) -> Array:
 def _twice_backward(f: Callable[[Array], Array], x: Array, along: Array) -> Array:
     """Directional derivative of tensors: the map ``v -> J' v`` is linear, and its transpose is J.
 
-    Forward mode would load the compiler of torch for seconds.
+    Sums keep torch from loading its compiler, as forward mode or a vector of outputs would, for seconds.
     """
     import torch
 
@@ -164,11 +164,11 @@ def _twice_backward(f: Callable[[Array], Array], x: Array, along: Array) -> Arra
         found = None
         if out.requires_grad:
             v = torch.zeros_like(out).requires_grad_()
-            (back,) = torch.autograd.grad(out, y, v, create_graph=True, allow_unused=True)
+            paired = (out * v).sum()
+            (back,) = torch.autograd.grad(paired, y, create_graph=True, allow_unused=True)
             if back is not None and back.requires_grad:
-                (found,) = torch.autograd.grad(
-                    back, v, along, create_graph=followed, allow_unused=True
-                )
+                paired = (back * along).sum()
+                (found,) = torch.autograd.grad(paired, v, create_graph=followed, allow_unused=True)
     if found is None:
         return x * 0
     return found if followed else found.detach()

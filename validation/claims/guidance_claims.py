@@ -19,7 +19,7 @@ from ...theory.sde import Kernel
 from ..claim import Check, Claim, Context
 from ..evidence import Evidence
 from .derivatives import gradient
-from .guidance_runs import EXACT, PRINTED, classes_1d, gaussian_run, mixture_run
+from .guidance_runs import EXACT, PRINTED, classes_1d, closed_ratios, gaussian_run, mixture_run
 from .tools import EPS, agreement, named
 
 WEIGHTS = (-1.0, 0.5, 2.0, 7.5)
@@ -243,7 +243,9 @@ CLAIMS: tuple[Claim, ...] = (
         finding=lambda evidence: (
             f"{evidence['flow'].message}; {evidence['reverse-sde'].message}; {evidence['mixture'].message}. For a "
             "Gaussian of variance S whose conditional variance is C the flow returns "
-            r"$S^{1-\gamma}C^{\gamma}$ instead of $((1-\gamma)/S + \gamma/C)^{-1}$."
+            r"$S^{1-\gamma}C^{\gamma}$ instead of $((1-\gamma)/S + \gamma/C)^{-1}$: here "
+            f"{' and '.join(f'{r:.4g}' for r in closed_ratios())} times as much. The reverse SDE of the same field "
+            "has another law, since the field is no score."
         ),
         role="printed",
         group="ledger",

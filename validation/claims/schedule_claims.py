@@ -153,6 +153,29 @@ def _returned(end: End) -> Check:
     return check
 
 
+def _coupled(signal: float = 1.0) -> Check:
+    """W2 between ``p_T`` and the prior for Gaussian data over ``sqrt(a^2 E x_0^2 + (sqrt(v) - s)^2)``."""
+
+    def check(ctx: Context) -> Evidence:
+        shares = {}
+        for name, sde in SDES.items():
+            a, v, s2 = _usual(sde)
+            distance = math.hypot(a * MEAN, math.sqrt(a**2 * VARIANCE + v) - math.sqrt(s2))
+            limit = math.hypot(
+                signal * a * math.hypot(MEAN, math.sqrt(VARIANCE)), math.sqrt(v) - math.sqrt(s2)
+            )
+            shares[name] = distance / max(limit, 1e-300)
+        return number(
+            max(shares.values()),
+            error=1e-10,  # differences of roots that are 1e-5 apart
+            allowed=(0.0, 1.0),
+            n=len(SDES),
+            message=f"W2 between p_T and the prior over its bound: {_listed(shares, 3)}",
+        )
+
+    return check
+
+
 def _eighth() -> Claim:
     ends = {"half-the-time": _half_way, "unit-prior": _unit_prior, "e-to-the-t-until-1": _short}
     return Claim(
@@ -161,9 +184,11 @@ def _eighth() -> Claim:
         checks={
             "variation": _variation(_usual),
             "bound": _bounded(kl_bound),
+            "transport": _coupled(),
             "returned": _returned(_usual),
         },
         mutants={
+            "transport": [named(_coupled(0.0), "signal-left-out"), named(_coupled(0.5), "half")],
             "variation": [named(_variation(f), k) for k, f in ends.items()],
             "bound": [
                 named(
@@ -185,7 +210,7 @@ def _eighth() -> Claim:
         ),
         finding=lambda evidence: (
             r"For every data law $\mathrm{KL}(p_T\,\|\,\pi) \le \frac12\left[a^2\mathrm{E}|x_0|^2/s^2 + "
-            r"d\,(v/s^2 - 1 - \log(v/s^2))\right]$, and $W_2(p_T, \pi)^2 \le a^2\mathrm{E}|x_0|^2 + "
+            r"d\,(v/s^2 - 1 - \log(v/s^2))\right]$ and $W_2(p_T, \pi)^2 \le a^2\mathrm{E}|x_0|^2 + "
             r"d\,(\sqrt{v} - s)^2$: "
             + f"{evidence['variation'].message}; {evidence['returned'].message}. The "
             "total variation grows like the norm of the data, and $dx = e^t dw$ stopped at 1 is not close."
