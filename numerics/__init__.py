@@ -55,6 +55,14 @@ if TYPE_CHECKING:
     from .gaussianise import Gaussianised as Gaussianised
     from .gaussianise import gaussianiser as gaussianiser
     from .goodness import RefutingMachine as RefutingMachine
+    from .kl_chain import Draws as Draws
+    from .kl_chain import KLBound as KLBound
+    from .kl_chain import entropy as entropy
+    from .kl_chain import entropy_rate as entropy_rate
+    from .kl_chain import kl_bound as kl_bound
+    from .kl_chain import relative_entropy as relative_entropy
+    from .kl_chain import relative_entropy_rate as relative_entropy_rate
+    from .kl_chain import relative_information as relative_information
     from .langevin import MALAResult as MALAResult
     from .langevin import annealed_langevin as annealed_langevin
     from .langevin import half_convention as half_convention
@@ -63,6 +71,8 @@ if TYPE_CHECKING:
     from .langevin import mala_step as mala_step
     from .langevin import ula as ula
     from .langevin import ula_step as ula_step
+    from .likelihood import Likelihood as Likelihood
+    from .likelihood import flow_log_likelihood as flow_log_likelihood
     from .objective_constants import dsm_constant as dsm_constant
     from .objective_constants import fisher_information as fisher_information
     from .objective_constants import paired as paired
@@ -100,6 +110,7 @@ _EXPORTS = {
     "DDIM": "solvers",
     "DSM": "objectives_denoising",
     "Divergence": "divergence",
+    "Draws": "kl_chain",
     "ESM": "objectives",
     "EffectSums": "effects",
     "EigenLaw": "gaussian_law",
@@ -114,7 +125,9 @@ _EXPORTS = {
     "Gaussianised": "gaussianise",
     "Heun": "flow_solvers",
     "ISM": "objectives",
+    "KLBound": "kl_chain",
     "KarrasGrid": "solver_grids",
+    "Likelihood": "likelihood",
     "LogSNRGrid": "solver_grids",
     "MALAResult": "langevin",
     "MultiLevelDSM": "objectives_multilevel",
@@ -146,10 +159,13 @@ _EXPORTS = {
     "draw": "rng",
     "dsm_constant": "objective_constants",
     "empirical_bernstein_radius": "confidence",
+    "entropy": "kl_chain",
+    "entropy_rate": "kl_chain",
     "exact_divergence": "divergence",
     "exact_estimate": "estimate",
     "expectation": "quadrature",
     "fisher_information": "objective_constants",
+    "flow_log_likelihood": "likelihood",
     "flow_velocity": "flow_solvers",
     "forward_coefficients": "fokker_planck_coefficients",
     "gaussianiser": "gaussianise",
@@ -159,6 +175,7 @@ _EXPORTS = {
     "hutchinson": "divergence",
     "integrate": "quadrature",
     "karras_sigmas": "solver_grids",
+    "kl_bound": "kl_chain",
     "mala": "langevin",
     "mala_log_ratio": "langevin",
     "mala_step": "langevin",
@@ -172,6 +189,9 @@ _EXPORTS = {
     "quadrature_estimate": "estimate",
     "quadrature_features": "features",
     "rao_features": "features",
+    "relative_entropy": "kl_chain",
+    "relative_entropy_rate": "kl_chain",
+    "relative_information": "kl_chain",
     "reverse_coefficients": "fokker_planck_coefficients",
     "substream": "rng",
     "torch_model": "score_models",

@@ -12,33 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..theory._checks import bad, parameter, positive
+from ..theory.discrete import karras_sigmas
 from ..theory.protocols import Vector
 from ..theory.sde import LinearSDE
-
-
-def karras_sigmas(steps: int, *, sigma_min: float, sigma_max: float, rho: float = 7.0) -> Vector:
-    """``(sigma_max^(1/rho) + i/steps (sigma_min^(1/rho) - sigma_max^(1/rho)))^rho``, ``i = 0..steps``.
-
-    Args:
-        steps: number of steps, so ``steps + 1`` values.
-        sigma_min: last value, zero allowed.
-        sigma_max: first value.
-        rho: how much denser the grid is at small sigma.
-
-    Returns:
-        Decreasing values ``(steps + 1,)``.
-
-    Raises:
-        ValueError: no step, or an empty range.
-
-    Reference: Karras et al. 2022, Eq. 5.
-    """
-    if not 0 <= sigma_min < sigma_max:
-        raise bad("sigma_min", f"{sigma_min:g}", f"a value in [0, {sigma_max:g})", "swap the ends")
-    ends = (sigma_max ** (1 / rho), sigma_min ** (1 / rho))
-    values = np.linspace(*ends, _steps(steps) + 1) ** rho
-    values[0], values[-1] = sigma_max, sigma_min
-    return values
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ class Tilts:
 
 
 def _polynomials(orders: int) -> Vector:
-    """Polynomials in the normal score of a cell, degrees 1 to ``orders``, orthonormal under the masses; ``(k, cells)``."""
+    """Polynomials in the normal score of a cell, degrees 1 to ``orders``, orthonormal; ``(k, cells)``."""
     points = special.ndtri(np.cumsum(MASS) - MASS / 2)
     powers = np.vander(points, orders + 1, increasing=True)
     q, _ = np.linalg.qr(powers * np.sqrt(MASS)[:, None])

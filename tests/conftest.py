@@ -12,18 +12,18 @@ def _numpy_state() -> str:
     return repr(np.random.get_state(legacy=False)["state"])  # noqa: NPY002 (watched, not used)
 
 
-@pytest.hookimpl(hookwrapper=True)
+@pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem):
     """Fails a test after which a global random state is not what it was.
 
     The look is taken around the test function alone: plugins may reseed before and after it.
     """
     numpy_before, python_before = _numpy_state(), random.getstate()
-    outcome = yield
+    result = yield
     numpy_after, python_after = _numpy_state(), random.getstate()
-    outcome.get_result()
     assert numpy_before == numpy_after, "numpy's global generator changed"
     assert python_before == python_after, "the global generator of random changed"
+    return result
 
 
 @pytest.fixture

@@ -328,6 +328,7 @@ def test_needed_samples_grow_with_the_inverse_square() -> None:
         {"seed": -1},
         {"seed": 1.5},
         {"timeout": -1},
+        {"device": "nowhere"},
         {"device": "nowhere", "backend": "torch"},
     ],
 )

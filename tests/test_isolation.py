@@ -220,3 +220,18 @@ time.sleep(0.1)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert gone(int(done.stdout)), done.stderr
+
+
+def test_packages_of_other_folders_are_not_the_users(tmp_path, monkeypatch) -> None:
+    folder = tmp_path / "lib" / "site-packages"
+    folder.mkdir(parents=True)
+    for place, name in ((folder, "packaged"), (tmp_path, "own")):
+        (place / f"{name}.py").write_text("def one():\n    return 1\n")
+        monkeypatch.syspath_prepend(str(place))
+    import own  # pyright: ignore[reportMissingImports]
+    import packaged  # pyright: ignore[reportMissingImports]
+
+    for module, by_value in ((own, True), (packaged, False)):
+        # By reference only the name of the module and of the function is written.
+        assert (len(dumps(module.one)) > 200) == by_value
+        monkeypatch.delitem(sys.modules, module.__name__)

@@ -21,8 +21,9 @@ from scoreproof.validation.evidence import plain
 from scoreproof.validation.report.pictures import draw as picture
 
 LEVEL = 1e-8
-SUPPORTED = ("O1", "O3", "O5", "O6", "O8", "O10", "O11", "O13", "O15", "O18", "O25", "O26")
-REFUTED = ("O2", "O4", "O7", "O9", "O12", "O14", "O16", "O17", "O22", "O23", "O24")
+SUPPORTED = ("O1", "O3", "O5", "O6", "O8", "O10", "O11", "O13", "O15", "O18", "O19")
+SUPPORTED += ("O20", "O21", "O25", "O26")
+REFUTED = ("O2", "O4", "O7", "O9", "O12", "O14", "O16", "O17", "O22", "O23", "O24", "O27")
 NAMES = sorted((*SUPPORTED, *REFUTED), key=lambda name: int(name[1:]))
 
 

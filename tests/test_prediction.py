@@ -339,6 +339,16 @@ def test_what_stays_possible_at_the_singular_ends():
             lambda v, k: convert(v, torch.tensor(v), k, source="x0", target="v"),
             "x: got arrays of different",
         ),
+        (
+            lambda v, k: convert(v, v.astype(np.float32), k, source="x0", target="v"),
+            "value: got dtype float64",
+        ),
+        (
+            lambda v, k: convert(
+                torch.tensor(v), torch.tensor(v, device="meta"), k, source="x0", target="v"
+            ),
+            "value: got device cpu",
+        ),
     ],
 )
 def test_bad_input_is_refused_in_one_line(call, words):

@@ -305,6 +305,9 @@ def test_gaussian_flow_carries_the_marginals():
     assert np.allclose(tensor.numpy(), gaussian_flow(p, sde, 0.9, 0.1)(x), rtol=1e-13, atol=1e-13)
 
 
+ELSEWHERE = torch.full((12,), 0.5, dtype=torch.float64, device="meta")
+
+
 @pytest.mark.parametrize(
     ("call", "argument"),
     [
@@ -318,6 +321,9 @@ def test_gaussian_flow_carries_the_marginals():
         (lambda x: reverse_drift(SKEWED, VP())(x, np.full((12, 1), 0.5)), "t"),
         (lambda x: reverse_drift(SKEWED, VP())(x[:, :1], 0.5), "x"),
         (lambda x: reverse_drift(SKEWED, VP())(x, torch.full((12,), 0.5)), "x"),
+        (lambda x: reverse_drift(SKEWED, VP())(x, np.full(12, 0.5, dtype=np.float32)), "t"),
+        (lambda x: probability_flow(SKEWED, VP())(torch.tensor(x), torch.full((12,), 0.5)), "t"),
+        (lambda x: probability_flow(SKEWED, VP())(torch.tensor(x), ELSEWHERE), "t"),
         (lambda x: gaussian_flow(SKEWED, VP(), 1.0, 0.5), "p"),
         (lambda x: gaussian_flow(ONE, VP(), 1.0, 0.5), "p"),
         (lambda x: gaussian_flow(GAUSSIANS["full"], VP(), 1.0, -0.5), "t"),

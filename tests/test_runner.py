@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scoreproof.validation import claims as ledger
+from scoreproof.validation import isolation
 from scoreproof.validation.claim import Claim, Context
 from scoreproof.validation.evidence import Evidence, Outcome, interval
 from scoreproof.validation.plan import plan, select
@@ -193,6 +194,21 @@ def test_same_report_in_workers(book: dict[str, Claim]) -> None:
     assert timeless(run_claims(seed=3, jobs=1)) == here
     assert timeless(run_claims(["F4", "F3", "F2", "F1"], seed=3, jobs=2)) == here
     assert timeless(run_claims(seed=4)) != here
+
+
+def test_no_more_workers_than_claims(
+    book: dict[str, Claim], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    class Counting(isolation.Pool):
+        def __init__(self, jobs: int, **limits: Any) -> None:
+            asked.append(jobs)
+            super().__init__(min(jobs, 4), **limits)
+
+    monkeypatch.setattr(isolation, "Pool", Counting)
+    run_claims(["F1", "F2"], jobs=100_000_000)
+    assert asked == [2]
 
 
 @pytest.mark.parametrize("make", [threads, processes])
@@ -415,6 +431,8 @@ def test_ledger_loads_its_sections_in_order(monkeypatch: pytest.MonkeyPatch) -> 
     assert list(ledger.Ledger(("first_section", "second_section"))) == ["B1", "B2", "A1"]
     with pytest.raises(ValueError, match="'B1' a second time"):
         len(ledger.Ledger(("first_section", "first_section")))
+    with pytest.raises(KeyError, match="claim: got 'B3', wanted the id of a claim; "):
+        ledger.Ledger(("first_section",))["B3"]
 
 
 def test_claims_of_the_ledger_go_by_id() -> None:

@@ -350,13 +350,20 @@ def test_evaluations_of_the_caller_are_not_touched():
         ({"timeout": 0}, ["timeout: got 0"]),
         ({"backend": "jax"}, ["backend: got 'jax'"]),
         ({"backend": "numpy", "device": "cuda"}, ["device: got 'cuda'"]),
+        ({"device": "nowhere"}, ["device: got 'nowhere'"]),
         ({"dtype": "float16"}, ["dtype: got 'float16'"]),
+        ({"problem": "line"}, ["problem: got str"]),
+        ({"problem": LINE.law}, ["problem: got GaussianMixture"]),
+        ({"data": np.full((5, 1), np.nan)}, ["data: got 5 of 5 rows not finite"]),
+        ({"data": np.zeros((0, 1))}, ["data: got no rows"]),
+        ({"data": np.zeros((5, 3))}, ["data: got shape (5, 3)"]),
+        ({"data": "digits"}, ["data: got dtype"]),
     ],
 )
 def test_arguments_that_cannot_be(arguments, words):
     given = {"score": LINE.score, **arguments}
     with pytest.raises(ValueError, match=r".*wanted.*;") as raised:
-        check_score(given.pop("score"), LINE, **given)
+        check_score(given.pop("score"), given.pop("problem", LINE), **given)
     message = str(raised.value)
     assert "\n" not in message
     for word in words:

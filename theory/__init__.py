@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ._lazy import lazy
 
 if TYPE_CHECKING:
+    from .coupled import CriticallyDamped as CriticallyDamped
     from .densities_1d import Laplace as Laplace
     from .densities_1d import Logistic as Logistic
     from .densities_1d import StudentT as StudentT
@@ -15,9 +16,17 @@ if TYPE_CHECKING:
     from .densities_2d import DoubleWell as DoubleWell
     from .densities_2d import Funnel as Funnel
     from .densities_2d import Ring as Ring
+    from .densities_positive import Gamma as Gamma
+    from .densities_positive import LogNormal as LogNormal
+    from .discrete import karras_sigmas as karras_sigmas
+    from .discrete import smld_sigmas as smld_sigmas
     from .empirical import DiffusedPoints as DiffusedPoints
     from .empirical import PointMasses as PointMasses
     from .energy import Energy as Energy
+    from .general import SDE as SDE
+    from .guidance import ClassMixture as ClassMixture
+    from .guidance import GaussianObservation as GaussianObservation
+    from .guidance import Guided as Guided
     from .marginals import Marginal as Marginal
     from .marginals import marginal as marginal
     from .mixtures import Gaussian as Gaussian
@@ -40,28 +49,41 @@ if TYPE_CHECKING:
     from .sde import LinearSDE as LinearSDE
     from .sde import StraightPath as StraightPath
     from .sde import SubVP as SubVP
+    from .solvable import CIR as CIR
+    from .solvable import GeometricBrownian as GeometricBrownian
+    from .solvable import StudentDiffusion as StudentDiffusion
 
 _EXPORTS = {
     "Banana": "densities_2d",
+    "CIR": "solvable",
+    "ClassMixture": "guidance",
+    "CriticallyDamped": "coupled",
     "DiffusedPoints": "empirical",
     "DoubleWell": "densities_2d",
     "EDM": "sde",
     "Energy": "energy",
     "ExponentialNoise": "sde",
     "Funnel": "densities_2d",
+    "Gamma": "densities_positive",
     "Gaussian": "mixtures",
     "GaussianMixture": "mixtures",
+    "GaussianObservation": "guidance",
+    "GeometricBrownian": "solvable",
+    "Guided": "guidance",
     "Interpolant": "sde",
     "Kernel": "sde",
     "Laplace": "densities_1d",
     "LinearSDE": "sde",
+    "LogNormal": "densities_positive",
     "Logistic": "densities_1d",
     "Marginal": "marginals",
     "OU": "sde",
     "PointMasses": "empirical",
     "Prediction": "prediction",
     "Ring": "densities_2d",
+    "SDE": "general",
     "StraightPath": "sde",
+    "StudentDiffusion": "solvable",
     "StudentT": "densities_1d",
     "SubVP": "sde",
     "Uniform": "densities_1d",
@@ -70,11 +92,13 @@ _EXPORTS = {
     "convert": "prediction",
     "cosine_betas": "schedules",
     "gaussian_flow": "reverse",
+    "karras_sigmas": "discrete",
     "linear_betas": "schedules",
     "loss_weight": "prediction",
     "marginal": "marginals",
     "probability_flow": "reverse",
     "reverse_drift": "reverse",
+    "smld_sigmas": "discrete",
 }
 __all__ = sorted(_EXPORTS)  # pyright: ignore[reportUnsupportedDunderAll]
 __getattr__, __dir__ = lazy(__name__, _EXPORTS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ._checks import bad
-from .arrays import is_array, like, logsumexp, namespace
+from .arrays import alike, is_array, like, logsumexp, namespace
 from .mixtures import GaussianMixture
 from .protocols import Array
 
@@ -14,11 +14,11 @@ def per_row(c: Array, x: Array, argument: str = "t") -> Array:
     """``c`` ready to multiply ``x`` ``(..., d)``: a number, or an array of shape ``()`` or ``(...)``.
 
     Raises:
-        ValueError: an array of another shape, or of another library.
+        ValueError: an array of another shape, or of another library, dtype or device.
     """
     if not is_array(c) or c.ndim == 0:
         return c
-    namespace(c, x)
+    alike(c, x, argument, "x")
     if tuple(c.shape) != tuple(x.shape[:-1]):
         wanted = f"a number or shape {tuple(x.shape[:-1])}, one a row of x"
         raise bad(argument, f"shape {tuple(c.shape)}", wanted, "match the rows of x")

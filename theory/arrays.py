@@ -14,6 +14,7 @@ from array_api_compat import array_namespace, device, is_array_api_obj, is_torch
 from .protocols import Array
 
 __all__ = [
+    "alike",
     "as_points",
     "device",
     "is_array",
@@ -63,6 +64,24 @@ def namespace(*arrays: Array) -> Any:
         raise ValueError(
             f"x: got arrays of different libraries ({kinds}), wanted one; convert all to the same library"
         ) from error
+
+
+def alike(a: Array, b: Array, name: str, other: str) -> None:
+    """Refuses two arrays of different libraries, floating dtypes or devices.
+
+    Raises:
+        ValueError: naming ``name``, which is ``a``, and what ``other``, which is ``b``, has.
+    """
+    xp = namespace(a, b)
+    both_real = all(xp.isdtype(v.dtype, "real floating") for v in (a, b))
+    pairs = [("device", device(a), device(b))]
+    pairs += [("dtype", a.dtype, b.dtype)] if both_real else []
+    for what, got, wanted in pairs:
+        if got != wanted:
+            raise ValueError(
+                f"{name}: got {what} {got}, wanted {what} {wanted} like {other}; "
+                f"convert {name} to that {what}"
+            )
 
 
 def like(parameter: Any, x: Array) -> Array:

@@ -27,7 +27,7 @@ from typing import Any
 from ._checks import bad
 from ._rows import per_row
 from ._timewise import on_meta
-from .arrays import is_array, namespace
+from .arrays import alike, is_array, namespace
 from .linear import Interpolant, Kernel
 from .protocols import Array
 
@@ -75,7 +75,7 @@ def convert(
     have, want = _name(source, "source"), _name(target, "target")
     if tuple(value.shape) != tuple(x.shape):
         raise bad("value", f"shape {tuple(value.shape)}", f"{tuple(x.shape)} like x", "match them")
-    namespace(value, x)
+    alike(value, x, "value", "x")
     if have is want:
         return value
     sigma = per_row(kernel.std, x, "kernel")

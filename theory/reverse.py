@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -25,32 +25,22 @@ from ._checks import bad
 from ._rows import mixture_score, per_row
 from ._timewise import on_meta, values
 from .arrays import as_points, is_array, like, namespace
+from .general import SDE
 from .marginals import marginal
 from .mixtures import GaussianMixture
 from .protocols import Array, Diffusible, Vector
 from .sde import Kernel, LinearSDE
 
+if TYPE_CHECKING:
+    from .state_reverse import StateReverseDrift
+
 _KEPT = 64  #: marginals remembered by one reversal
 
 
-class ReverseDrift:
-    """``(x, t) -> f x - (1 + eta^2)/2 g^2 s_t(x)``, see :func:`reverse_drift`.
+class DriftOfReversal:
+    """Base of the reversals: what they share is the score of ``p_t``, at one time or at one a row."""
 
-    Attributes:
-        sde: the forward diffusion.
-        eta: noise level; ``eta * g`` is the diffusion coefficient of the process.
-    """
-
-    def __init__(self, p: Any, sde: LinearSDE, eta: float) -> None:
-        if not isinstance(sde, LinearSDE):
-            raise bad("sde", type(sde).__name__, "a LinearSDE", "see scoreproof.theory, e.g. VP()")
-        if not (isinstance(p, Diffusible) or hasattr(p, "marginal") or callable(p)):
-            raise bad(
-                "p",
-                type(p).__name__,
-                "a law with closed diffusion, an object with marginal(t), or score(x, t)",
-                "pass the score as a function of x and t",
-            )
+    def __init__(self, p: Any, sde: Any, eta: float) -> None:
         try:
             self.eta = float(eta)
         except (TypeError, ValueError):
@@ -60,6 +50,67 @@ class ReverseDrift:
         self.p: Any = p
         self.sde = sde
         self._kept: OrderedDict[float, Any] = OrderedDict()
+
+    def score(self, x: Array, t: Array) -> Array:
+        """``s_t(x)``, shape ``(..., d)``, for ``x`` ``(..., d)`` and a time, or one a row."""
+        return self._score(x, t)[0]
+
+    def _score(self, x: Array, t: Array) -> tuple[Array, Array]:
+        """The score, and ``t`` as the coefficients shall see it: with gradients only if the score has them."""
+        raise AttributeError("_score")
+
+    def _marginal(self, t: float) -> Any:
+        """The law of ``x_t``."""
+        raise AttributeError("_marginal")
+
+    def _grouped(self, x: Array, t: Array) -> Array:
+        if on_meta(t):
+            raise bad("t", "an array without values", "times", "pass one number for all rows")
+        xp = namespace(x)
+        flat = xp.reshape(x, (-1, x.shape[-1]))
+        times, where = np.unique(values(t).ravel(), return_inverse=True)
+        order = np.argsort(where.ravel(), kind="stable")
+        edges = np.searchsorted(where.ravel()[order], np.arange(len(times) + 1))
+        parts = []
+        for i, at in enumerate(times):
+            rows = xp.astype(like(order[edges[i] : edges[i + 1]], flat), xp.int64)
+            parts.append(self._law(float(at)).score(xp.take(flat, rows, axis=0)))
+        back = xp.astype(like(np.argsort(order), flat), xp.int64)
+        joined = xp.concat(parts, axis=0) if parts else flat
+        return xp.reshape(xp.take(joined, back, axis=0), x.shape)
+
+    def _law(self, t: float) -> Any:
+        if t in self._kept:
+            self._kept.move_to_end(t)
+            return self._kept[t]
+        self._kept[t] = self._marginal(t)
+        while len(self._kept) > _KEPT:
+            self._kept.popitem(last=False)
+        return self._kept[t]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.p!r}, {self.sde!r}, eta={self.eta:g})"
+
+
+class ReverseDrift(DriftOfReversal):
+    """``(x, t) -> f x - (1 + eta^2)/2 g^2 s_t(x)``, see :func:`reverse_drift`.
+
+    Attributes:
+        sde: the forward diffusion.
+        eta: noise level; ``eta * g`` is the diffusion coefficient of the process.
+    """
+
+    sde: LinearSDE
+
+    def __init__(self, p: Any, sde: LinearSDE, eta: float) -> None:
+        if not (isinstance(p, Diffusible) or hasattr(p, "marginal") or callable(p)):
+            raise bad(
+                "p",
+                type(p).__name__,
+                "a law with closed diffusion, an object with marginal(t), or score(x, t)",
+                "pass the score as a function of x and t",
+            )
+        super().__init__(p, sde, eta)
 
     def __call__(self, x: Array, t: Array) -> Array:
         """``dx/dt`` in forward time.
@@ -83,12 +134,7 @@ class ReverseDrift:
         """Diffusion coefficient ``eta g(t)``, in the shape of ``t``."""
         return self.eta * self.sde.diffusion(t)
 
-    def score(self, x: Array, t: Array) -> Array:
-        """``s_t(x)``, shape ``(..., d)``; arguments as in :meth:`__call__`."""
-        return self._score(x, t)[0]
-
     def _score(self, x: Array, t: Array) -> tuple[Array, Array]:
-        """The score, and ``t`` as the coefficients shall see it: with gradients only if the score has them."""
         t = self.sde.check_time(t)
         per_row(t, x)
         if not (isinstance(self.p, Diffusible) or hasattr(self.p, "marginal")):
@@ -107,62 +153,59 @@ class ReverseDrift:
         flat = xp.reshape(y, (-1, self.p.dim))
         return xp.reshape(mixture_score(self.p, flat, kernel.scale, kernel.variance), y.shape)
 
-    def _grouped(self, x: Array, t: Array) -> Array:
-        if on_meta(t):
-            raise bad("t", "an array without values", "times", "pass one number for all rows")
-        xp = namespace(x)
-        flat = xp.reshape(x, (-1, x.shape[-1]))
-        times, where = np.unique(values(t).ravel(), return_inverse=True)
-        order = np.argsort(where.ravel(), kind="stable")
-        edges = np.searchsorted(where.ravel()[order], np.arange(len(times) + 1))
-        parts = []
-        for i, at in enumerate(times):
-            rows = xp.astype(like(order[edges[i] : edges[i + 1]], flat), xp.int64)
-            parts.append(self._law(float(at)).score(xp.take(flat, rows, axis=0)))
-        back = xp.astype(like(np.argsort(order), flat), xp.int64)
-        joined = xp.concat(parts, axis=0) if parts else flat
-        return xp.reshape(xp.take(joined, back, axis=0), x.shape)
-
-    def _law(self, t: float) -> Any:
-        if t in self._kept:
-            self._kept.move_to_end(t)
-            return self._kept[t]
+    def _marginal(self, t: float) -> Any:
         direct = not isinstance(self.p, Diffusible)
-        self._kept[t] = self.p.marginal(t) if direct else marginal(self.p, self.sde, t)
-        while len(self._kept) > _KEPT:
-            self._kept.popitem(last=False)
-        return self._kept[t]
-
-    def __repr__(self) -> str:
-        return f"ReverseDrift({self.p!r}, {self.sde!r}, eta={self.eta:g})"
+        return self.p.marginal(t) if direct else marginal(self.p, self.sde, t)
 
 
-def reverse_drift(p: Any, sde: LinearSDE, eta: float = 1.0) -> ReverseDrift:
+@overload
+def reverse_drift(p: Any, sde: LinearSDE, eta: float = 1.0) -> ReverseDrift: ...
+@overload
+def reverse_drift(p: Any, sde: SDE, eta: float = 1.0) -> StateReverseDrift: ...
+def reverse_drift(
+    p: Any, sde: LinearSDE | SDE, eta: float = 1.0
+) -> ReverseDrift | StateReverseDrift:
     """``f x - (1 + eta^2)/2 g^2 s_t(x)``: drift, in forward time, of the reversal with noise ``eta g``.
+
+    For an :class:`SDE` with coefficients of ``(x, t)`` it is ``b - (1 + eta^2)/2 (div D + D s_t)``, with
+    ``D = sigma sigma'``, see ``state_reverse.py``.
 
     Args:
         p: law of ``x_0`` with closed diffusion; or an object whose ``marginal(t)`` has a score; or the score
-            itself, a function of ``x`` ``(..., d)`` and ``t``.
+            itself, a function of ``x`` ``(..., d)`` and ``t``. For an :class:`SDE` that has no closed marginals
+            it must be one of the last two.
         sde: the forward diffusion.
         eta: 1 the reverse SDE, 0 the probability flow, any other value >= 0 a process between or beyond.
 
     Returns:
-        A callable ``(x, t) -> dx/dt`` with ``noise(t)`` and ``score(x, t)``; a sampler that steps from t to
-        ``t - h`` moves by ``-h`` times it plus ``eta g sqrt(h) z``.
+        A callable ``(x, t) -> dx/dt`` with ``noise(t)``, or ``noise(x, t)`` for an :class:`SDE`, and
+        ``score(x, t)``; a sampler that steps from t to ``t - h`` moves by ``-h`` times it plus ``eta g sqrt(h) z``.
 
     Raises:
-        ValueError: ``p`` gives no score, ``sde`` is no :class:`LinearSDE`, or ``eta`` is negative.
+        ValueError: ``p`` gives no score, ``sde`` is no diffusion of this package, or ``eta`` is negative.
     """
-    return ReverseDrift(p, sde, eta)
+    if isinstance(sde, LinearSDE):
+        return ReverseDrift(p, sde, eta)
+    if isinstance(sde, SDE):
+        from .state_reverse import StateReverseDrift
+
+        return StateReverseDrift(p, sde, eta)
+    raise bad(
+        "sde", type(sde).__name__, "a LinearSDE or an SDE", "see scoreproof.theory, e.g. VP()"
+    )
 
 
-def probability_flow(p: Any, sde: LinearSDE) -> ReverseDrift:
+@overload
+def probability_flow(p: Any, sde: LinearSDE) -> ReverseDrift: ...
+@overload
+def probability_flow(p: Any, sde: SDE) -> StateReverseDrift: ...
+def probability_flow(p: Any, sde: LinearSDE | SDE) -> ReverseDrift | StateReverseDrift:
     """``f x - g^2/2 s_t(x)``, the velocity that carries ``p_t``: :func:`reverse_drift` with ``eta = 0``.
 
     Raises:
         ValueError: see :func:`reverse_drift`.
     """
-    return ReverseDrift(p, sde, 0.0)
+    return reverse_drift(p, sde, 0.0)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from ..theory._lazy import lazy
 
 if TYPE_CHECKING:
+    from .chain_checks import check_chains as check_chains
     from .claim import Claim as Claim
     from .claim import Context as Context
     from .claims import CLAIMS as CLAIMS
     from .evidence import Evidence as Evidence
     from .evidence import Outcome as Outcome
     from .identity import check_identity as check_identity
+    from .kernel_checks import check_kernel as check_kernel
     from .problems import PROBLEMS as PROBLEMS
     from .problems import Problem as Problem
     from .runner import run_claims as run_claims
@@ -33,7 +35,9 @@ _EXPORTS = {
     "Problem": "problems",
     "Report": "verdict",
     "Verdict": "verdict",
+    "check_chains": "chain_checks",
     "check_identity": "identity",
+    "check_kernel": "kernel_checks",
     "check_sampler": "sampler_checks",
     "check_samples": "sample_checks",
     "check_score": "score_checks",

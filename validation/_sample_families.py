@@ -203,7 +203,8 @@ def _radius(run: Run) -> str:
     score = np.abs(tail - machine.n * due) / np.sqrt(machine.n * due * EDGES)
     at = int(np.argmax(np.where(machine.n * due >= 1, score, 0)))
     reach = float(np.sqrt(special.chdtri(run.shape.dim, due[at])))
-    return f"a share of {tail[at] / machine.n:.4g} instead of {due[at]:.4g} lies farther than {reach:.3g} sd from the centre"
+    share = tail[at] / machine.n
+    return f"a share of {share:.4g} instead of {due[at]:.4g} lies farther than {reach:.3g} sd from the centre"
 
 
 def _curvature(run: Run) -> str:
@@ -217,7 +218,10 @@ def _triples(run: Run) -> str:
     found = run.refuting.triples
     assert found is not None
     (i, j, k), share = found.worst()
-    return f"the product of whitened coordinates {i}, {j}, {k} is positive in a share {share:.3g} of the draws, not 1/2"
+    return (
+        f"the product of whitened coordinates {i}, {j}, {k} is positive in a share {share:.3g} "
+        "of the draws, not 1/2"
+    )
 
 
 def _lag(run: Run) -> str:

@@ -54,6 +54,29 @@ def _named_call(f: Callable[..., Any], args: tuple[Any, ...], named: dict[str, A
     return f(*args, **named)
 
 
+def library_of(backend: str | None, device: Any, *, module: bool = False) -> str:
+    """The library that user code wants: as named, else torch for a module or a named device, else numpy.
+
+    Args:
+        backend: ``"numpy"``, ``"torch"`` or None.
+        device: torch device, or None.
+        module: whether the code is a torch module.
+
+    Raises:
+        ValueError: an unknown backend, a device with numpy, or one that torch has not.
+    """
+    if backend not in (None, "numpy", "torch"):
+        raise bad("backend", repr(backend), "'numpy', 'torch' or None", "correct it")
+    chosen = backend or ("torch" if module or device else "numpy")
+    if chosen == "numpy" and device not in (None, "cpu"):
+        raise bad("device", repr(device), "None with numpy", "pass backend='torch'")
+    if chosen == "torch" and device is not None:
+        from ..numerics.rng import torch_generator
+
+        torch_generator(np.random.default_rng(0), device)  # says which device is missing
+    return chosen
+
+
 def law_or_refuse(law: Any, name: str) -> None:
     """Refuses what is no law.
 
@@ -73,7 +96,9 @@ def as_reals(value: Any, *, name: str) -> tuple[np.ndarray, bool]:
         UserCodeError: no array, complex, boolean, or with fewer than 24 bits.
     """
     if isinstance(value, tuple | list) and not value:
-        raise UserCodeError(f"{name}: got an empty {type(value).__name__}, wanted an array")
+        raise UserCodeError(
+            f"{name}: got an empty {type(value).__name__}, wanted an array; return numbers"
+        )
     tensor: Any = value
     if hasattr(tensor, "detach"):  # torch, on whatever device and in whatever graph
         kind = str(tensor.dtype).removeprefix("torch.")
@@ -83,18 +108,25 @@ def as_reals(value: Any, *, name: str) -> tuple[np.ndarray, bool]:
     try:
         raw = np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise UserCodeError(f"{name}: got {type(value).__name__}, wanted an array") from error
+        raise UserCodeError(
+            f"{name}: got {type(value).__name__}, wanted an array; convert it with numpy.asarray"
+        ) from error
     if raw.dtype.kind == "f" and raw.dtype.itemsize < 4:
         raise UserCodeError(_coarse(name, str(raw.dtype)))
     if raw.dtype.kind not in "fiu":
         bare = raw.dtype.kind == "O" and not isinstance(value, np.ndarray)
         got = type(value).__name__ if bare else f"dtype {raw.dtype}"
-        raise UserCodeError(f"{name}: got {got}, wanted real floating-point numbers")
+        raise UserCodeError(
+            f"{name}: got {got}, wanted real floating-point numbers; convert to float64"
+        )
     return np.array(raw, dtype=np.float64), raw.dtype == np.float32
 
 
 def _coarse(name: str, kind: str) -> str:
-    return f"{name}: got dtype {kind}, which keeps 8 to 11 bits, wanted float32 or float64"
+    return (
+        f"{name}: got dtype {kind}, which keeps 8 to 11 bits, wanted float32 or float64; "
+        "compute in one of these"
+    )
 
 
 def as_draws(value: Any, n: int | None, dim: int, *, name: str) -> tuple[Vector, bool]:
@@ -110,10 +142,12 @@ def as_draws(value: Any, n: int | None, dim: int, *, name: str) -> tuple[Vector,
     if x.ndim == 1 and dim == 1:
         x = x[:, None]
     if x.ndim < 2 or int(np.prod(x.shape[1:])) != dim:
-        raise UserCodeError(f"{name}: got shape {x.shape}, wanted {wanted}")
+        raise UserCodeError(f"{name}: got shape {x.shape}, wanted {wanted}; one draw a row")
     if n is not None and x.shape[0] != n:
         few = "fewer" if x.shape[0] < n else "more"
-        raise UserCodeError(f"{name}: got {x.shape[0]} rows, {few} than the {n} asked for")
+        raise UserCodeError(
+            f"{name}: got {x.shape[0]} rows, {few} than the {n} asked for; return one row a draw"
+        )
     x = x.reshape(x.shape[0], dim)
     wrong = ~np.isfinite(x).all(axis=1)
     if wrong.any():
@@ -121,6 +155,6 @@ def as_draws(value: Any, n: int | None, dim: int, *, name: str) -> tuple[Vector,
         what = "NaN" if np.isnan(x[at]).any() else "inf"
         raise UserCodeError(
             f"{name}: got {int(wrong.sum())} of {x.shape[0]} rows not finite ({what}, first in row {at}), "
-            "wanted finite numbers"
+            "wanted finite numbers; find where the first one arises"
         )
     return x, single

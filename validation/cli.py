@@ -1,4 +1,4 @@
-"""The command line: ``scoreproof validate``, ``claims`` and ``report``.
+"""The command line: ``scoreproof validate``, ``claims``, ``derive`` and ``report``.
 
 Nothing heavy is imported at the top, so that help and refusals come at once. Exit status: 0 all that
 is required is supported, 1 something is refuted, 2 usage, 3 something is undecided, 4 user code
@@ -77,8 +77,9 @@ def _root(
 ) -> None:
     """Checks score-based diffusion models: their formulas, their samplers, their networks.
 
-    Three things to do: `scoreproof validate` decides every claim and writes a report;
+    Four things to do: `scoreproof validate` decides every claim and writes a report;
     `scoreproof claims` lists the claims with their last outcomes;
+    `scoreproof derive NAME` proves a formula step by step;
     `scoreproof report FILE` makes the page of a stored report again.
     """
     if context.invoked_subcommand is None:
@@ -170,6 +171,48 @@ def claims(out: Out = OUT, json: Json = False) -> None:
     from .cli_ledger import as_json, table
 
     _print(as_json(out) if json else table(out))
+
+
+@app.command()
+def derive(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="A derivation; without it, the list.")
+    ] = None,
+    latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX source.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Every derivation; needs --html.")] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="DIR", help="Write pages, NAME.html, into DIR."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Print a derivation, step by step, every step checked by machine.
+
+    Exit status: 0 proved, 1 refuted, 3 not decided, 2 usage.
+    """
+    from .cli_derive import listed, pages, shown
+
+    if html is not None or every:
+        if html is None:
+            _refuse("all: got --all without --html, wanted a folder for the pages; add --html DIR")
+        if latex or json:
+            _refuse("html: got --html with --latex or --json, wanted one form; run it twice")
+        if every == (name is not None):
+            got = f"{name!r} and --all" if every else "no name"
+            _refuse(f"html: got {got}, wanted one derivation or all; pass NAME or --all")
+        worst = 0
+        for line, status in pages(html, name):
+            _print(line)
+            worst = worst if worst == 1 else status or worst
+        raise typer.Exit(worst)
+    if latex and json:
+        _refuse("latex: got --latex and --json, wanted one of the two; the JSON holds the LaTeX")
+    if name is None:
+        _print(listed(as_json=json))
+        return
+    text, status = shown(name, latex=latex, as_json=json)
+    _print(text)
+    raise typer.Exit(status)
 
 
 @app.command()

@@ -18,11 +18,11 @@ import numpy as np
 from ..numerics.control_variates import controlled_mean
 from ..numerics.estimate import Estimate
 from ..numerics.features import default_features
-from ..numerics.rng import substream, torch_generator
+from ..numerics.rng import substream
 from ..theory._checks import bad, positive
 from ..theory.empirical import PointMasses
 from ..theory.protocols import Vector
-from ._user_code import UserCodeError, as_reals, call_user, law_or_refuse
+from ._user_code import UserCodeError, as_reals, call_user, law_or_refuse, library_of
 from .evidence import Allowed, Evidence, Kind, Measured, Outcome, interval
 from .verdict import Diagnosis, Mutant, Verdict
 
@@ -72,8 +72,7 @@ def check_identity(
         raise bad("false_alarm", false_alarm, "a probability below 1/2", "pass e.g. 1e-6")
     if budget is not None and (int(budget) != budget or budget < _LEAST):
         raise bad("budget", budget, f"an integer of at least {_LEAST}", "allow more draws")
-    if backend not in (None, "numpy", "torch"):
-        raise bad("backend", repr(backend), "'numpy', 'torch' or None", "correct it")
+    backend = library_of(backend, device)
     if dtype not in ("float64", "float32"):
         raise bad("dtype", repr(dtype), "'float64' or 'float32'", "correct it")
     if timeout is not None:
@@ -81,8 +80,6 @@ def check_identity(
     law_or_refuse(law, "law")
     if not (hasattr(law, "transport") or hasattr(law, "draw_with")):
         raise bad("law", type(law).__name__, "a law with exact draws", "use a normalised law")
-    if backend == "torch":
-        torch_generator(substream(seed, "device"), device or "cpu")
     f = _Integrand(terms, int(law.dim), timeout, backend, device, dtype)
     n = _BUDGET if budget is None else int(budget)
     bare = Verdict(
@@ -134,14 +131,14 @@ class _Integrand:
         found = call_user(self._terms, given, name="terms", timeout=self._timeout)
         values, _ = as_reals(found, name="terms")
         if values.shape not in ((n,), (n, 1)):
-            raise UserCodeError(f"terms: got shape {values.shape}, wanted ({n},)")
+            raise UserCodeError(f"terms: got shape {values.shape}, wanted ({n},); one value a row")
         values = values.reshape(n)
         wrong = ~np.isfinite(values)
         if wrong.any():
             at = x[int(np.argmax(wrong))]
             where = np.array2string(at[:4], precision=4, separator=", ")
             raise UserCodeError(
-                f"terms: got {int(wrong.sum())} of {n} values not finite, first at x = {where}"
+                f"terms: got {int(wrong.sum())} of {n} values not finite, first at x = {where}; wanted finite numbers"
             )
         self.rows += n
         self.record.append(values)

@@ -31,7 +31,9 @@ def _of_user(name: str, module: types.ModuleType | None) -> bool:
         return False
     if name == "__main__" or name.partition(".")[0] == "scoreproof":
         return False  # cloudpickle takes __main__ by value of its own accord
-    return not file.startswith(_installed())
+    # Folders of packages that a .pth file or PYTHONPATH adds are not in the list of this environment.
+    packaged = any(f"/{folder}/" in file for folder in ("site-packages", "dist-packages"))
+    return not (packaged or file.startswith(_installed()))
 
 
 def dumps(task: Any) -> bytes:

@@ -220,7 +220,9 @@ class _Run:
         """Runs the jobs that are left in workers of our own."""
         from .isolation import Pool
 
-        pool = Pool(jobs, timeout=timeout, memory=memory)
+        # A worker without a claim would only cost its thread: whatever number is asked for.
+        most = max(1, len(self.jobs) - len(self.verdicts))
+        pool = Pool(min(jobs, most), timeout=timeout, memory=memory)
         try:
             self.on(pool, packed=False, memory=memory)
         finally:

@@ -24,7 +24,8 @@ from ._sample_mutants import Stream, bounded_mutants, exact_mutants, repeated_mu
 from ._sample_pictures import figure
 from ._sample_run import LOOKS, Batches, Run
 from ._sample_words import NOT_CHECKED, ROUNDED, diagnosis, pieces
-from ._user_code import UserCodeError, as_draws, call_user, law_or_refuse
+from ._unmapped import Unmapped, judge
+from ._user_code import UserCodeError, as_draws, call_user, law_or_refuse, library_of
 from .evidence import Evidence, Outcome
 from .verdict import Mutant, Verdict
 
@@ -90,8 +91,7 @@ def check_samples(
     _ranges(tolerance, false_alarm)
     if dtype not in ("float64", "float32"):
         raise bad("dtype", repr(dtype), "'float64' or 'float32'", "correct it")
-    if backend not in (None, "numpy", "torch"):
-        raise bad("backend", repr(backend), "'numpy', 'torch' or None", "correct it")
+    backend = library_of(backend, device)
     if timeout is not None:
         positive(timeout, "timeout")
     law_or_refuse(target, "target")
@@ -120,7 +120,17 @@ def check_samples(
     try:
         shape = gaussianiser(target)
     except ValueError as error:
-        return replace(bare, finding=f"not decided: {error}")
+        if not (
+            hasattr(target, "score")
+            or hasattr(target, "draw_with")
+            or hasattr(target, "transport")
+        ):
+            return replace(bare, finding=f"not decided: {error}")
+        other = Unmapped(target, tolerance, exact, false_alarm, seed)
+        n = other.wanted if budget is None else int(budget)
+        return judge(
+            other, bare, _source(draw, int(target.dim), n, seed, timeout, backend, device)
+        )
     wanted = _needed(shape, tolerance, false_alarm)
     n = min(wanted, _MOST) if budget is None else int(budget)
     run = Run(shape, target, tolerance, exact, false_alarm, seed, dtype == "float32")
@@ -163,7 +173,9 @@ def _source(
     if not callable(draw):
         x, single = as_draws(draw, None, dim, name="draw")
         if len(x) < _LEAST:
-            raise UserCodeError(f"draw: got {len(x)} rows, wanted at least {_LEAST}")
+            raise UserCodeError(
+                f"draw: got {len(x)} rows, wanted at least {_LEAST}; pass more draws"
+            )
         x = x[:n]
         edges = _edges(len(x), dim, exact)
         return Batches(np.diff(edges).tolist(), lambda k, m: (x[edges[k] : edges[k] + m], single))

@@ -20,7 +20,7 @@ import numpy as np
 from ..numerics.rng import substream
 from ..theory._checks import bad, positive
 from ._score_ratio import Seen, mutant, ratio
-from ._user_code import UserCodeError
+from ._user_code import UserCodeError, as_draws
 from .evidence import Evidence, Outcome
 from .problems import Problem
 from .provenance import now, provenance
@@ -86,9 +86,14 @@ def check_score(
         A report with one verdict, claim ``esm``, whose evidence has a piece a level.
 
     Raises:
-        ValueError: bad times, tolerance, claim id, backend or dtype.
+        ValueError: no problem, or bad times, tolerance, data, claim id, backend, device or dtype.
     """
     wanted = _wanted(only)
+    if not isinstance(problem, Problem):
+        kind = type(problem).__name__
+        raise bad("problem", kind, "a Problem", 'pass e.g. PROBLEMS["digits"] or Problem(...)')
+    if data is not None:
+        _refuse_unusable(data, problem)
     limit = positive(tolerance, "tolerance")
     rate = positive(false_alarm, "false_alarm")
     if budget is not None and budget < _LEAST:
@@ -123,6 +128,15 @@ def _wanted(only: Sequence[str] | None) -> tuple[str, ...]:
             "only", repr(unknown[0]), f"claim ids among {', '.join(CLAIMS)}", "correct the id"
         )
     return names
+
+
+def _refuse_unusable(data: Any, problem: Problem) -> None:
+    try:
+        rows, _ = as_draws(data, None, problem.dim, name="data")
+    except UserCodeError as error:
+        raise ValueError(str(error)) from error
+    if len(rows) == 0:
+        raise bad("data", "no rows", "at least one", "pass data, or leave the argument out")
 
 
 def _levels(problem: Problem, times: Sequence[float] | None) -> list[float]:

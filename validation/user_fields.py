@@ -11,7 +11,7 @@ import numpy as np
 
 from ..theory._checks import bad
 from ..theory.protocols import Vector
-from ._user_code import as_draws, call_user
+from ._user_code import as_draws, call_user, library_of
 
 _DTYPES = ("float64", "float32")
 
@@ -47,19 +47,15 @@ class UserField:
         """Chooses torch for a torch module or where a device is named, else numpy.
 
         Raises:
-            ValueError: not callable, an unknown backend or dtype, or a device without torch.
+            ValueError: not callable, an unknown backend or dtype, or a device that is not there.
         """
         if not callable(function):
             raise bad("score", type(function).__name__, "a function (x, t) -> like x", "pass one")
-        if backend not in (None, "numpy", "torch"):
-            raise bad("backend", repr(backend), "'numpy', 'torch' or None", "correct it")
         if dtype not in _DTYPES:
             raise bad("dtype", repr(dtype), f"one of {', '.join(_DTYPES)}", "correct it")
         torch = sys.modules.get("torch")  # a torch module cannot exist where torch is not loaded
         module = torch is not None and isinstance(function, torch.nn.Module)
-        chosen = backend or ("torch" if module or device else "numpy")
-        if chosen == "numpy" and device not in (None, "cpu"):
-            raise bad("device", repr(device), "None with numpy", "pass backend='torch'")
+        chosen = library_of(backend, device, module=module)
         return cls(function, chosen, device, dtype, timeout)
 
     @property

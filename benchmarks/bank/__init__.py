@@ -1,4 +1,4 @@
-"""A bank of samplers: defective ones with their exact laws and the sample sizes that no test can beat, and correct ones.
+"""A bank of samplers: defective ones with their exact laws and the sample sizes that no test can beat, correct ones.
 
 ``defects()`` and ``correct()`` build all entries; ``find(name)`` one of them.
 """

@@ -139,12 +139,12 @@ def _atoms(
         q = PointMasses(p.points, wrong / wrong.sum())
         w, v = p.weights, q.weights
         keep = v > 1e-200
-        l = np.log(v[keep] / w[keep])
+        logs = np.log(v[keep] / w[keep])
         if not keep.all():
             size = int(np.ceil(np.log(1e-3) / np.log(w[keep].sum())))
             return Entry(name, p, draws_of(q), words, q, None, size)
-        means = float(w @ l), float(v @ l)
-        sds = np.sqrt(w @ l**2 - means[0] ** 2), np.sqrt(v @ l**2 - means[1] ** 2)
+        means = float(w @ logs), float(v @ logs)
+        sds = np.sqrt(w @ logs**2 - means[0] ** 2), np.sqrt(v @ logs**2 - means[1] ** 2)
         found = Moments(means[0], float(sds[0]), means[1], float(sds[1]))
         return Entry(name, p, draws_of(q), words, q, found, found.size, blind_weights_size(w, v))
 

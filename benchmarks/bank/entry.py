@@ -64,7 +64,7 @@ def gaussian_entry(
     blind: int | None = None,
     listed: int = 0,
 ) -> Entry:
-    """Both laws Gaussian: all numbers in closed form; ``listed`` directions among which nothing tells the right one."""
+    """Both laws Gaussian: numbers in closed form; ``listed`` directions among which nothing tells the right one."""
     found = gaussian_moments(target, law)
     if listed:
         blind = blind_list_size(found, listed)

@@ -8,15 +8,18 @@ quantiles, it has power ``1 - beta`` from
 
 on. An event that p excludes is seen from ``n = log(beta) / log(1 - q(event))`` on.
 
-*Direction-blind.* A mean shift of size ``delta`` in a direction that is not known: the chi-square test of ``n |mean|^2``
-with d degrees of freedom, that is ``n delta^2 = lambda`` with ``P(chi2_d(lambda) > chi2_d^{-1}(1 - alpha)) = 1 - beta``.
+*Direction-blind.* A mean shift of size ``delta`` in a direction that is not known: the chi-square test of
+``n |mean|^2`` with d degrees of freedom, that is ``n delta^2 = lambda``
+with ``P(chi2_d(lambda) > chi2_d^{-1}(1 - alpha)) = 1 - beta``.
 A variance ``1 + eps`` in one such direction: the largest (smallest) eigenvalue of the sample covariance, with
-Johnstone's (2001) Tracy-Widom law under p and the normal law of a spiked eigenvalue (Baik, Ben Arous and Peche 2005; Paul
+Johnstone's (2001) Tracy-Widom law under p and the normal law of a spiked eigenvalue (Baik, Ben Arous and Peche 2005;
+Paul
 2007) under q:
 
     l (1 + g / (l - 1)) -+ z_beta l sqrt(2 (1 - g / (l - 1)^2) / n)  beyond the 1 - alpha point of the edge,
 
-``l = 1 + eps``, ``g = d / n``, once ``(l - 1)^2 > g``. One of m directions that can be listed (m axes, or pairs of axes,
+``l = 1 + eps``, ``g = d / n``, once ``(l - 1)^2 > g``. One of m directions that can be listed (m axes, or pairs of
+axes,
 with either sign 2 m statistics): the largest of the most powerful tests, each at ``alpha / (2 m)``.
 """
 
@@ -81,12 +84,12 @@ def ratio_moments(log_ratio: np.ndarray, weight: np.ndarray) -> Moments:
     ``E_q l = E_p[r log r - r + 1]`` and ``E_p l = E_p[log r - r + 1]`` hold terms of one sign only: little noise.
     """
     r = np.exp(np.clip(log_ratio, -700, 700))
-    l = np.clip(log_ratio, -700, 700)
+    logs = np.clip(log_ratio, -700, 700)
     w = weight / weight.sum()
     to_p = 2 / (1 + r)
     mean_q = float(w @ (to_p * (special.xlogy(r, r) - r + 1)))
-    mean_p = float(w @ (to_p * (l - r + 1)))
-    square_p, square_q = float(w @ (to_p * l**2)), float(w @ (to_p * r * l**2))
+    mean_p = float(w @ (to_p * (logs - r + 1)))
+    square_p, square_q = float(w @ (to_p * logs**2)), float(w @ (to_p * r * logs**2))
     return Moments(
         mean_p,
         math.sqrt(max(square_p - mean_p**2, 0)),
@@ -102,8 +105,8 @@ def drawn_moments(p: Any, q: Any, *, n: int = 60_000) -> Moments:
     rng = np.random.default_rng(97)
     x = np.concatenate([draw(p, n, rng=rng), _drawn(q, n, rng)])
     with np.errstate(divide="ignore"):
-        l = np.asarray(q.log_prob(x)) - np.asarray(p.log_prob(x))
-    return ratio_moments(l, np.ones(len(l)))
+        logs = np.asarray(q.log_prob(x)) - np.asarray(p.log_prob(x))
+    return ratio_moments(logs, np.ones(len(logs)))
 
 
 def _drawn(law: Any, n: int, rng: np.random.Generator) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -83,7 +84,7 @@ def reverse(
     times = np.linspace(1.0, math.sqrt(0.02), steps + 1) ** 2
     f = np.exp(marginal(p, sde, 1.0).log_prob(x[:, None]))
     f /= f.sum()
-    for t, s in zip(times[:-1], times[1:], strict=True):
+    for t, s in pairwise(times):
         h, beta = t - s, 0.1 + 19.9 * t
         at = min(t + late * h, 1.0)
         score = factor * marginal(p, sde, at).score(x[:, None])[:, 0]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scoreproof.theory import Gaussian
@@ -71,7 +72,7 @@ def euler(
     # With shared noise x = mean + gain_0 x_0 + gain_z z; variances are sums of squares of gains.
     start, along = np.ones(dim), np.zeros(dim)
     times = np.linspace(1.0, end, steps + 1)
-    for k, (t, s) in enumerate(zip(times[:-1], times[1:], strict=True)):
+    for k, (t, s) in enumerate(pairwise(times)):
         h, beta = t - s, rate(t)
         b = clock * integral(t + late * h)
         scale = np.exp(-b / 2)

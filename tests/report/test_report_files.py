@@ -16,7 +16,8 @@ from scoreproof.validation.verdict import NotChecked, Report, Verdict
 
 def test_saved_report_comes_back(report, tmp_path):
     out = save(report, tmp_path / "a" / "b")
-    assert sorted(p.name for p in out.iterdir()) == ["index.html", "junit.xml", "report.json"]
+    names = ["index.html", "junit.xml", "ledger.html", "report.json"]
+    assert sorted(p.name for p in out.iterdir()) == names
     again = load(out)
     assert again.to_json() == report.to_json()
     assert render(again) == render(report)

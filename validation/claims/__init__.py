@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 _SECTIONS: tuple[str, ...] = (
     "scores",
     "decimals",
+    "subspace",
+    "tails",
+    "arrows",
+    "far_field",
     "objectives",
     "denoising",
     "equivalence",
@@ -24,10 +28,26 @@ _SECTIONS: tuple[str, ...] = (
     "noise_levels",
     "score_sizes",
     "balance",
+    "targets",
+    "passes",
+    "blindness",
+    "off_manifold",
     "stationarity",
     "langevin",
+    "limits",
+    "mixing",
+    "annealing",
+    "step_counts",
     "noising",
     "diffusions",
+    "near_the_data",
+    "flow_or_noise",
+    "likelihoods",
+    "parameter_averages",
+    "time_features",
+    "reversal_general",
+    "schedule_claims",
+    "guidance_claims",
     "digits",
     "digits_reversal",
     "problem_laws",
@@ -63,6 +83,10 @@ class Ledger(Mapping[str, "Claim"]):
         return claims
 
     def __getitem__(self, id: str) -> Claim:
+        if id not in self._claims:
+            raise KeyError(
+                f"claim: got {id!r}, wanted the id of a claim; `scoreproof claims` lists the ids"
+            )
         return self._claims[id]
 
     def __iter__(self) -> Iterator[str]:

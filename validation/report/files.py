@@ -12,6 +12,7 @@ from ..verdict import Report
 from .junit import junit
 
 NAME = "report.json"
+LEDGER = "ledger.html"
 
 
 def write(path: Path, data: bytes) -> None:
@@ -69,6 +70,8 @@ def folder(out: str | Path) -> Path:
 def save(report: Report, out: str | Path) -> Path:
     """Writes ``report.json``, ``junit.xml`` and ``index.html`` into the folder ``out``.
 
+    A run with printed sentences gets ``ledger.html`` as well.
+
     Args:
         report: the run.
         out: folder, made if it does not exist.
@@ -87,6 +90,10 @@ def save(report: Report, out: str | Path) -> Path:
     declaration = "<?xml version='1.0' encoding='utf-8'?>\n"
     write(path / "junit.xml", (declaration + junit(report) + "\n").encode())
     write(path / "index.html", render(report).encode("utf-8", "replace"))
+    if any(v.role == "printed" for v in report.verdicts):
+        from .ledger import render_ledger
+
+        write(path / LEDGER, render_ledger(report).encode("utf-8", "replace"))
     return path
 
 

@@ -28,7 +28,7 @@ SYMBOLS: Mapping[Outcome, str] = {
 }
 
 
-class _Pictures:
+class Pictures:
     """Draws figures until their share of the page is used up."""
 
     def __init__(self) -> None:
@@ -77,8 +77,8 @@ def render(report: Report) -> str:
     page = environment.from_string((here / "page.html.j2").read_text("utf-8"))
     card = getattr(page.module, "card")  # noqa: B009 - a macro of the template
     row = getattr(page.module, "row")  # noqa: B009
-    pictures = _Pictures()
-    views = [_view(v, a, pictures) for v, a in _anchored(report)]
+    pictures = Pictures()
+    views = [view(v, a, pictures) for v, a in anchored(report)]
     tops = [v for v in views if not v["inner"]]
     rows = _within([Markup(row(v)) for v in views], views, _ROWS_BYTES)
     spent = sum(len(r.encode()) for r in rows if r)
@@ -91,11 +91,11 @@ def render(report: Report) -> str:
         cards=[c for c in cards if c],
         left_out={"rows": rows.count(None), "cards": cards.count(None)},
         not_checked=_not_checked(report),
-        provenance=_provenance(report),
+        provenance=facts(report),
     )
 
 
-def _anchored(report: Report) -> Iterator[tuple[Verdict, str]]:
+def anchored(report: Report) -> Iterator[tuple[Verdict, str]]:
     """Every top-level verdict with an anchor that is unique in the page."""
     seen: dict[str, int] = {}
     for verdict in report.verdicts:
@@ -122,7 +122,7 @@ def _cut(text: str) -> str:
     return text if len(text) <= _MESSAGE else text[:_MESSAGE] + " \u2026 (more in report.json)"
 
 
-def _view(verdict: Verdict, anchor: str, pictures: _Pictures, depth: int = 0) -> dict[str, Any]:
+def view(verdict: Verdict, anchor: str, pictures: Pictures, depth: int = 0) -> dict[str, Any]:
     """What the template needs of a verdict: text and finished drawings, no arithmetic."""
     survivors = {id(m) for m in verdict.survivors}
     inner = verdict.correction
@@ -161,7 +161,7 @@ def _view(verdict: Verdict, anchor: str, pictures: _Pictures, depth: int = 0) ->
         "diagnosis": _diagnosis(verdict) if verdict.diagnosis else None,
         "figure": pictures.draw(verdict.figure),
         "samples": f"{verdict.samples_used:,}" if verdict.samples_used else "",
-        "correction": _view(inner, f"{anchor}~c", pictures, depth + 1)
+        "correction": view(inner, f"{anchor}~c", pictures, depth + 1)
         if inner is not None
         else None,
     }
@@ -293,7 +293,8 @@ def _not_checked(report: Report) -> list[dict[str, Any]]:
     return found[:1000]
 
 
-def _provenance(report: Report) -> list[tuple[str, list[tuple[str, str]] | str]]:
+def facts(report: Report) -> list[tuple[str, list[tuple[str, str]] | str]]:
+    """Where the numbers come from: names with a text, or with named texts."""
     found: list[tuple[str, list[tuple[str, str]] | str]] = []
     for key, value in report.provenance.items():
         if isinstance(value, Mapping):

@@ -83,6 +83,9 @@ def _mathml(latex: str, display: bool) -> str:
             raise ValueError("unknown command")
         if node.tag == "mover" and (node[-1].text or "") in _ACCENTS:
             node.set("accent", "true")
+            node[-1].set(
+                "stretchy", "false"
+            )  # a font without a table of sizes drops a stretched bar
     root.set("display", "block" if display else "inline")
     _space(root)
     return ET.tostring(root, encoding="unicode")

@@ -13,7 +13,7 @@ import numpy as np
 from ...numerics.rng import substream, torch_generator
 from ...theory._checks import bad
 from ...theory.protocols import Vector
-from .._user_code import as_draws, call_user
+from .._user_code import as_draws, call_user, library_of
 from ..problems import Problem
 
 Sampler = Callable[..., Any]
@@ -107,7 +107,7 @@ def backend_of(backend: str | None, sampler: Sampler, device: str | None) -> str
     """The library that the sampler wants: as named, else torch where a device is named, else numpy.
 
     Raises:
-        ValueError: not callable, an unknown backend, or a device with numpy.
+        ValueError: not callable, an unknown backend, or a device that is not there.
     """
     if not callable(sampler):
         raise bad(
@@ -116,11 +116,7 @@ def backend_of(backend: str | None, sampler: Sampler, device: str | None) -> str
             "a function (problem, n, *, steps, rng) -> (n, *shape)",
             "pass one",
         )
-    if backend not in (None, "numpy", "torch"):
-        raise bad("backend", repr(backend), "'numpy', 'torch' or None", "correct it")
-    if backend == "numpy" and device not in (None, "cpu"):
-        raise bad("device", repr(device), "None with numpy", "pass backend='torch'")
-    return backend or ("torch" if device else "numpy")
+    return library_of(backend, device)
 
 
 def _run(

@@ -1,0 +1,122 @@
+"""Draws of laws without a map to normals: against exact draws, or by the score alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scoreproof.numerics import draw
+from scoreproof.numerics.convolved import Convolved
+from scoreproof.numerics.two_sample import TwoSampleMachine, two_sample_needed
+from scoreproof.theory import Banana, Energy, Gaussian, GaussianMixture
+from scoreproof.validation import Outcome, check_samples
+
+SMEARED = Convolved(Banana(), 0.8, 0.3)
+MIXED = GaussianMixture(
+    [0.7, 0.3], [[-1.0, 0.5], [2.0, 1.0]], [[[0.5, 0.1], [0.1, 0.2]], [[0.3, 0.0], [0.0, 0.8]]]
+)
+
+
+class Hidden:
+    """A law with draws and a score, whose map to normals nobody knows."""
+
+    dim = 2
+    transport, score, hessian = MIXED.transport, MIXED.score, MIXED.hessian
+
+
+HIDDEN = Hidden()
+TILTED = Gaussian([0.5, -1.0], [[1.0, 0.6], [0.6, 0.7]])
+_INVERSE = np.linalg.inv(TILTED.covariance)
+#: the same law, its score alone
+BARE = Energy(
+    lambda x: 0.5 * ((x - TILTED.mean) @ _INVERSE * (x - TILTED.mean)).sum(-1),
+    2,
+    gradient=lambda x: (x - TILTED.mean) @ _INVERSE,
+    hessian=lambda x: np.broadcast_to(_INVERSE, (*x.shape[:-1], 2, 2)),
+)
+
+
+def exact(law, **change):
+    def sampler(n, *, rng):
+        x = draw(law, n, rng=rng)
+        return change.get("scale", 1.0) * x + change.get("shift", 0.0)
+
+    return sampler
+
+
+@pytest.mark.statistical
+def test_exact_draws_stand_for_the_law():
+    verdict = check_samples(exact(HIDDEN), HIDDEN, tolerance=0.2)
+    assert verdict.outcome is Outcome.SUPPORTED, str(verdict)
+    assert all(m.outcome is Outcome.REFUTED for m in verdict.mutants)
+    assert {m.check for m in verdict.mutants} >= {"cdf", "mean", "variance", "neighbours"}
+    assert verdict.exact_refuted is False
+    again = check_samples(exact(HIDDEN), HIDDEN, tolerance=0.2)
+    assert [e.measured for e in again.evidence] == [e.measured for e in verdict.evidence]
+
+
+@pytest.mark.statistical
+def test_wrong_draws_are_refuted():
+    verdict = check_samples(exact(HIDDEN, shift=0.5), HIDDEN, tolerance=0.2, budget=12_000)
+    assert verdict.outcome is Outcome.REFUTED
+    assert verdict.diagnosis is not None
+    assert "off by" in verdict.diagnosis.text
+    sharp = check_samples(exact(HIDDEN, scale=1.1), HIDDEN, exact=True, budget=20_000)
+    assert sharp.outcome is Outcome.REFUTED
+    assert sharp.samples_used < 20_000
+    fine = check_samples(exact(HIDDEN), HIDDEN, exact=True, budget=6_000)
+    assert fine.outcome is Outcome.UNDECIDED
+    assert all(m.outcome is Outcome.REFUTED for m in fine.mutants)
+
+
+def test_laws_smeared_by_quadrature_have_draws():
+    verdict = check_samples(exact(SMEARED, shift=0.5), SMEARED, exact=True, budget=2_000)
+    assert verdict.outcome is Outcome.REFUTED
+
+
+@pytest.mark.statistical
+def test_a_score_alone_refutes_and_never_supports():
+    fine = check_samples(exact(TILTED), BARE, budget=20_000)
+    assert fine.outcome is Outcome.UNDECIDED
+    outcomes = {e.check: e.outcome for e in fine.evidence}
+    assert outcomes["mode-weights"] is Outcome.UNDECIDED
+    assert all(m.outcome is Outcome.REFUTED for m in fine.mutants)
+    assert any("modes" in a for a in fine.assumptions)
+    far = check_samples(exact(TILTED, shift=0.5), BARE, budget=20_000)
+    assert far.outcome is Outcome.REFUTED
+    near = check_samples(exact(TILTED, shift=0.1), BARE, exact=True)
+    assert near.outcome is Outcome.REFUTED
+
+
+@pytest.mark.statistical
+def test_weights_of_far_modes_stay_unseen_by_a_score():
+    """The known blindness, shown: a tenth of the mass on the wrong side, and the score does not mind."""
+    law = GaussianMixture([0.5, 0.5], [[-6.0], [6.0]], [1.0, 1.0])
+    bare = Energy(lambda x: -law.log_prob(x), 1, gradient=lambda x: -law.score(x))
+    other = GaussianMixture([0.6, 0.4], law.means, law.covariances)
+    verdict = check_samples(exact(other), bare, exact=True, budget=20_000)
+    assert verdict.outcome is Outcome.UNDECIDED
+    assert check_samples(exact(other), law, exact=True).outcome is Outcome.REFUTED
+
+
+def test_planned_sizes_shrink_with_the_tolerance():
+    sizes = [two_sample_needed(2, 2.0, tolerance=t, level=1e-6) for t in (0.05, 0.1, 0.2)]
+    assert sizes[0] > 3 * sizes[1] > 9 * sizes[2] / 1.5
+    assert two_sample_needed(2, 4.0, tolerance=0.1, level=1e-6) > sizes[1]
+
+
+@pytest.mark.statistical
+def test_dependent_draws_are_seen():
+    rng = np.random.default_rng(0)
+    x = draw(MIXED, 8000, rng=rng)
+    x[1::2] = x[::2] + 1e-3
+    machine = TwoSampleMachine(draw(MIXED, 2000, rng=rng), rng)
+    machine.update(x, draw(MIXED, 24_000, rng=rng))
+    effects = {e.name: e for e in machine.effects(1e-6)}
+    assert effects["neighbours"].low > 0.3
+
+
+def test_a_score_that_fails_is_an_error():
+    broken = Energy(lambda x: x[..., 0], 1, gradient=lambda x: np.full_like(x, np.nan))
+    verdict = check_samples(exact(Gaussian([0.0], [[1.0]])), broken, budget=2000)
+    assert verdict.outcome is Outcome.ERROR
+    assert "not finite" in str(verdict)
