@@ -110,16 +110,28 @@ def along(projections: Vector, norms: Vector, n: int) -> float:
     return log_mean(t * (projections / norms) - n * t**2 / 2)
 
 
-def profiles(squares: Vector, spectrum: Vector, n: int) -> float:
+def profiles(
+    squares: Vector,
+    spectrum: Vector,
+    n: int,
+    *,
+    sums: Vector | None = None,
+    mean: Vector | None = None,
+) -> float:
     """Variances ``1 + eps f_j`` with ``f`` a power of the eigenvalue; averaged over powers and ``eps`` of both signs.
 
     Left-over noise, steps that are too long and wrong schedules change eigen-directions by
-    ``(lambda_min / lambda_j)^q`` or ``(lambda_j / lambda_max)^q``, or by the former less its mean over j.
+    ``(lambda_min / lambda_j)^q`` or ``(lambda_j / lambda_max)^q``, or by the former less its mean over j. They
+    pull at the mean as well: with ``u`` along ``Sigma^{-1/2} mu lambda^r`` and a N(0, tau^2) prior of the shift, the
+    ratio gains ``tau^2 B^2 / (2 (1 + n tau^2 A)) - log(1 + n tau^2 A) / 2`` with ``A = sum u_j^2 / v_j`` and
+    ``B = sum u_j S_j / v_j``.
 
     Args:
         squares: ``sum_i z_ij^2``, ``(d,)``.
         spectrum: eigenvalues ``lambda_j``, positive.
         n: number of draws.
+        sums: ``S = sum_i z_i``, ``(d,)``; with ``mean`` half of the weight goes to shifted means.
+        mean: ``Sigma^{-1/2} mu``, ``(d,)``, not zero.
     """
     log = np.log(spectrum)
     q = np.asarray(_POWERS)[:, None]
@@ -129,7 +141,15 @@ def profiles(squares: Vector, spectrum: Vector, n: int) -> float:
     largest = np.abs(shapes).max(axis=1, keepdims=True)
     shapes = shapes / np.where(largest > 0, largest, 1.0)
     v = 1 + np.r_[CHANGES, -np.asarray(CHANGES)][:, None, None] * shapes
-    return log_mean((squares * (1 - 1 / v) - n * np.log(v)).sum(axis=2) / 2)
+    logs = (squares * (1 - 1 / v) - n * np.log(v)).sum(axis=2) / 2
+    if sums is None or mean is None:
+        return log_mean(logs)
+    u = mean * np.exp(np.array([-0.5, 0.0, 0.5])[:, None] * log)
+    u /= np.linalg.norm(u, axis=1, keepdims=True)
+    a, b = (u**2) @ (1 / v).reshape(-1, len(u.T)).T, (u * sums) @ (1 / v).reshape(-1, len(u.T)).T
+    t2 = np.square([0.01, 0.04])[:, None, None]
+    gain = t2 * b**2 / (2 * (1 + n * t2 * a)) - np.log1p(n * t2 * a) / 2
+    return log_mean([log_mean(logs), log_mean(gain + logs.ravel())])
 
 
 def bent_pairs(scatter: Vector, axes: Vector, n: int) -> float:
@@ -170,7 +190,7 @@ def spread_mean(sums: Vector, n: int) -> float:
     """
     d = len(sums)
     # shorter means would take more than a million draws
-    t2 = np.square([0.01 * d**0.25 * 1.35**k for k in range(13)])
+    t2 = np.square([0.01 * d**0.25 * 1.4**k for k in range(9)])
     logs = t2 * (sums @ sums) / (2 * (d + n * t2)) - d * np.log1p(n * t2 / d) / 2
     return log_mean(logs)
 

@@ -26,6 +26,7 @@ from .quantile_table import QuantileTable
 from .rosenblatt import ChainNormals, normal_of, ring_normals
 
 FEW = 6  #: components up to which posterior weights are handed on
+FLAT = 3  #: dimensions up to which draws are whitened by every component
 _BLOCK = 1 << 22  #: entries of one (rows, K) array of posterior weights
 _FAR = 1e5  #: |z| beyond which a draw counts as just this far; never reached by N(0, 1)
 _SLACK = 1e-5  #: a draw this near to an atom, relative to the spread of the atoms, is that atom
@@ -40,12 +41,14 @@ class Gaussianised:
         z: ``(n, d)``; ``d`` is zero for laws of atoms.
         whole: ``Phi^{-1}(F(x))``, ``(n, 1)``, of mixtures on the line; N(0, 1) under the law, not independent of z.
         ratios: ``r_k(x) / w_k``, ``(n, K)``, of mixtures with few components; of mean one under the law.
+        each: the draw as every component whitens it, ``(n, K, d)``, of mixtures with few components in few dimensions.
     """
 
     labels: np.ndarray[Any, np.dtype[np.int64]]
     z: Vector
     whole: Vector | None = None
     ratios: Vector | None = None
+    each: Vector | None = None
 
 
 @dataclass(frozen=True)
@@ -175,6 +178,11 @@ class _Mixture:
                     labels[i : i + rows] = _pick(r, rng)
                     if ratios is not None:
                         ratios[i : i + rows] = r / self.weights
+        each = None
+        if ratios is not None and self.dim <= FLAT:
+            each = np.stack(
+                [_tame(self._white(j, x - self.law.means[j])) for j in range(k)], axis=1
+            )
         z = np.empty((n, self.dim))
         for j in np.unique(labels):
             mine = labels == j if k > 1 else slice(None)
@@ -182,7 +190,7 @@ class _Mixture:
         whole = None
         if k > 1 and self.dim == 1:
             whole = _tame(normal_of(np.asarray(self.law.cdf(x)).reshape(-1, 1)))
-        return Gaussianised(labels, _tame(z), whole, ratios)
+        return Gaussianised(labels, _tame(z), whole, ratios, each)
 
     def _white(self, k: int, off: Vector) -> Vector:
         basis = self.law.basis

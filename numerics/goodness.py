@@ -21,7 +21,7 @@ from . import e_directions as ed
 from . import e_processes as ep
 from .gaussianise import FEW, Frame
 from .views import View
-from .watchers import Curvature, Histograms, Memory, Mixing, Triples
+from .watchers import Curvature, Histograms, Memory, Mixing, Refits, Triples
 
 _DENSE = 128  #: largest dimension for which the full scatter matrix is kept
 _TRIPLES = 12  #: largest dimension in which all sign triples are followed
@@ -35,15 +35,17 @@ _CELLS = 20_000  #: largest K d for which components are followed one by one
 SHARES: Mapping[str, float] = {
     "labels": 6,
     "mixing": 16,
-    "components": 22,
-    "means": 14,
+    "components": 16,
+    "refits": 24,
+    "means": 12,
+    "all means": 14,
     "scales": 14,
     "profiles": 14,
     "radius": 12,
     "one direction": 12,
     "covariance": 3,
     "pairs": 8,
-    "coordinates": 10,
+    "coordinates": 12,
     "marginals": 10,
     "quantiles": 16,
     "histogram": 8,
@@ -99,6 +101,7 @@ class RefutingMachine:
         self.histograms = Histograms(d) if d else None
         self.curvature = Curvature(d) if 2 <= d <= _CURVED else None
         self._mixing: Mixing | None = None
+        self._refits: Refits | None = None
         self._learned = np.zeros(4)  # draws, along the mean, squares along the extreme axes
 
     @property
@@ -129,6 +132,9 @@ class RefutingMachine:
         if view.ratios is not None:
             self._mixing = self._mixing or Mixing(self.weights)
             self._mixing.add(view.ratios)
+            if view.each is not None:
+                self._refits = self._refits or Refits(self.weights, self.dim)
+                self._refits.add(view.each, view.ratios)
         if not self.dim:
             return
         assert self._memory is not None and self.histograms is not None
@@ -164,13 +170,15 @@ class RefutingMachine:
             out["labels"] = ep.log_mean([ep.labels(self.counts, self.weights), self._moved()])
         if self._mixing is not None:
             out["mixing"] = self._mixing.log_e()
+        if self._refits is not None:
+            out["refits"] = self._refits.log_e()
         if self.dim:
             out |= self._sizes()
         if self.parts is not None:
             out["components"] = self._components()
         if self.histograms is not None and self._memory is not None:
             out |= self.histograms.log_e() | self._memory.log_e()
-        if self.dim > 1 and self._learned[0]:
+        if self.dim > 1:  # before the second batch these are one: the weights never change
             n, along, *squares = self._learned
             out["learned mean"] = ep.means(np.array([along]), n)[0]
             if self.scatter is not None:
@@ -205,9 +213,10 @@ class RefutingMachine:
     def _sizes(self) -> dict[str, float]:
         """Means and variances."""
         n, d = self.n, self.dim
+        out: dict[str, float] = {}
         means = [ep.means(self.sums, n)[0]]
         if d > 1:
-            means += 2 * [ed.spread_mean(self.sums, n)]
+            out["all means"] = ed.spread_mean(self.sums, n)
         frame = self.frame
         if d > 1 and frame is not None and frame.axes is not None and frame.mean is not None:
             pulled = frame.axes @ self.sums
@@ -218,12 +227,15 @@ class RefutingMachine:
             if norms.min() > 0:
                 means.append(ed.along(v @ self.sums, norms, n))
         one = ep.scales(self.squares, n)[0]
-        out = {"means": ep.log_mean(means), "scales": one}
+        out |= {"means": ep.log_mean(means), "scales": one}
         if d > 1:
             out["scales"] = ep.log_mean([one, one, ed.spread_scales(self.squares, n)])
             out["radius"] = ep.scales(self.squares.sum()[None], n * d)[0]
             if frame is not None:
-                out["profiles"] = ed.profiles(self.squares, frame.spectrum, n)
+                pulled = frame.mean if frame.mean is not None and frame.mean.any() else None
+                out["profiles"] = ed.profiles(
+                    self.squares, frame.spectrum, n, sums=self.sums, mean=pulled
+                )
         return out
 
     def _components(self) -> float:

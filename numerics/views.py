@@ -26,6 +26,7 @@ class View:
         columns: coordinates and projections, ``(n, m)``.
         whole: the normal score of the draw under the law as a whole, ``(n, 1)``, where that is not ``z`` itself.
         ratios: ``r_k(x) / w_k``, ``(n, K)``, where there are few components.
+        each: the draw as every component whitens it, ``(n, K, d)``, where dimensions are few too.
     """
 
     labels: np.ndarray
@@ -33,6 +34,7 @@ class View:
     columns: Vector
     whole: Vector | None = None
     ratios: Vector | None = None
+    each: Vector | None = None
 
     @cached_property
     def followed(self) -> np.ndarray:
@@ -81,7 +83,7 @@ class Directions:
     def view(self, batch: Gaussianised) -> View:
         """Coordinates first, projections after them."""
         columns = np.concatenate([batch.z, batch.z @ self.vectors], axis=1)
-        return View(batch.labels, batch.z, columns, batch.whole, batch.ratios)
+        return View(batch.labels, batch.z, columns, batch.whole, batch.ratios, batch.each)
 
 
 def histogram(u: Vector) -> Vector:

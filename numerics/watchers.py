@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from scipy import special
 
@@ -16,6 +18,9 @@ _SLOPES = np.array([0.02, 0.05, 0.12, 0.3, -0.02, -0.05, -0.12, -0.3])
 _PRIORS = np.square([0.3, 0.1, 0.04, 0.015, 0.006])[:, None]
 _NEAR = 10.0
 _SHAPES = 16  #: coordinates up to which densities of any shape are tried for each
+#: shifts and logarithms of stretches of a component
+_MOVES = tuple(s * 0.02 * 1.7**k for k in range(6) for s in (1, -1))
+_FAR = 12.0
 _PARTS = np.array([0.04, 0.08, 0.16, 0.3, 0.5, 0.75, 0.98])
 
 
@@ -200,6 +205,41 @@ class Mixing:
     def log_e(self) -> float:
         """Family ``mixing``."""
         return ep.log_mean(self._logs)
+
+
+class Refits:
+    """One component moved or stretched, without drawing labels; and all of them stretched alike.
+
+    With ``z_k`` the draw as component k whitens it and ``g`` the ratio of ``N(t, 1)`` or ``N(0, s^2)`` to N(0, 1)
+    along one axis (or of ``N(0, s^2 I)`` to N(0, I)), the density ``p + w_k p_k (g - 1)`` has the likelihood ratio
+    ``1 + r_k (g(z_k) - 1)``, and ``sum_k w_k p_k g`` has ``sum_k r_k g(z_k)``.
+    """
+
+    def __init__(self, weights: Vector, dim: int) -> None:
+        self.weights = weights
+        k = len(weights)
+        self._axes = np.zeros((2, len(_MOVES), k, dim))
+        self._whole = np.zeros((len(_MOVES), k))
+        self._all = np.zeros(len(_MOVES))
+
+    def add(self, each: Vector, ratios: Vector) -> None:
+        """Adds ``(n, K, d)`` whitened draws and ``(n, K)`` posterior weights over weights."""
+        r, d = ratios * self.weights, each.shape[2]
+        z = np.clip(each, -_FAR, _FAR)
+        squares = z * z
+        total = squares.sum(axis=2)
+        for m, t in enumerate(_MOVES):
+            rate = -math.expm1(-2 * t) / 2  # (1 - 1/s^2) / 2 with s = e^t
+            moved, stretched = np.exp(t * z - t * t / 2), np.exp(rate * squares - t)
+            for row, g in enumerate((moved, stretched)):
+                self._axes[row, m] += np.log1p(r[:, :, None] * (g - 1)).sum(axis=0)
+            g = np.exp(rate * total - d * t)
+            self._whole[m] += np.log1p(r * (g - 1)).sum(axis=0)
+            self._all[m] += np.log((r * g).sum(axis=1)).sum()
+
+    def log_e(self) -> float:
+        """Family ``refits``."""
+        return ep.log_mean([ep.log_mean(v) for v in (*self._axes, self._whole, self._all)])
 
 
 class Triples:

@@ -244,8 +244,8 @@ def exact_weight(n: int, weights: Vector, needed: float) -> float:
 def _shift_e(total: float, n: int, dim: int) -> float:
     sums = np.zeros(dim)
     sums[0] = max(total, 0.0)
-    # one of at most five members of the family
-    return ep.means(sums, n)[0] - math.log(5)
+    # one of at most three members of the family
+    return ep.means(sums, n)[0] - math.log(3)
 
 
 def _labels_e(counts: Vector, weights: Vector) -> float:
