@@ -162,7 +162,7 @@ class EffectSums:
         out._same, out._pairs = pairs[0][:, None], pairs[1]
         return out
 
-    def replace(self, radii: Vector, same: Vector, pairs: Vector) -> None:
+    def replace(self, radii: np.ndarray, same: np.ndarray, pairs: np.ndarray) -> None:
         """Puts other counts in the place of those of radii and neighbours."""
         self._radius = np.asarray(radii, dtype=float)
         self._same, self._pairs = np.asarray(same, dtype=float)[:, None], np.asarray(pairs)

@@ -106,7 +106,8 @@ def _corrupted(stream: Stream, family: str, size: float, level: float, tolerance
         at = (np.arange(GRID) + 0.5) / GRID
         values, moved = _moved(at, sums.radii, 0.5 * (1 - size), 0.5 / GRID, size)
         cell = np.minimum((values * GRID).astype(np.int64), GRID - 1)
-        return radius_effect(np.bincount(cell, weights=moved, minlength=GRID), sums, level)
+        grid = np.bincount(cell, weights=moved, minlength=GRID).astype(np.float64)
+        return radius_effect(grid, sums, level)
     if family in ("weights", "cumulated"):
         part = EffectSums(sums.weights, 0, error=sums.error, members=sums.members)
         shifted = _reweighted if family == "weights" else _carried_over
