@@ -17,6 +17,7 @@ from .report.pictures import listed
 
 _BARS = 12
 _POINTS = 64
+_FEW = 8
 _MANY = 20_000
 _SHOWN = slice(8, -8)  #: cells between the 0.8 and the 99.2 % points: the rest is tail
 
@@ -35,7 +36,9 @@ def figure(run: Run, cause: str | None) -> Mapping[str, Any] | None:
         return None
     panels = [_weights(run)] if len(run.shape.weights) > 1 else []
     counts, name = _column(run, cause)
-    panels += [_density(counts, name), _quantiles(counts, name, run.false_alarm)]
+    panels.append(_density(counts, name))
+    if len(np.unique(np.cumsum(counts)[:-1])) > _FEW:  # a few values have no quantiles to speak of
+        panels.append(_quantiles(counts, name, run.false_alarm))
     if run.shape.dim > 1:
         panels.append(_radius(run))
     if run.shape.dim > 2:

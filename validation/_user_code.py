@@ -104,7 +104,17 @@ def as_reals(value: Any, *, name: str) -> tuple[np.ndarray, bool]:
         kind = str(tensor.dtype).removeprefix("torch.")
         if kind in ("float16", "bfloat16"):
             raise UserCodeError(_coarse(name, kind))
-        value = tensor.detach().cpu().numpy()
+        if str(getattr(tensor, "device", "")) == "meta":
+            raise UserCodeError(
+                f"{name}: got a tensor on the meta device, which has no numbers, wanted one on a real device"
+            )
+        try:
+            value = tensor.detach().cpu().numpy()
+        except Exception as error:  # sparse, quantised, or of a library that only looks like torch
+            first = (str(error).strip().splitlines() or [""])[0][:160]
+            raise UserCodeError(
+                f"{name}: got a {type(tensor).__name__} that cannot become an array ({first}), wanted a dense one"
+            ) from error
     try:
         raw = np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:
