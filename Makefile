@@ -4,13 +4,14 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 OUT ?= scoreproof-report
 
-.PHONY: help validate test lint bench picture clean
+.PHONY: help validate test lint bench picture ledger clean
 
 help:
 	@echo "make validate   set up, decide every claim on real input, write $(OUT)/index.html"
 	@echo "make test       set up, run the tests"
 	@echo "make lint       ruff and pyright"
 	@echo "make bench      speed ratios, measured side by side"
+	@echo "make ledger     docs/ledger.html and docs/derivations/, in the deep profile"
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -43,5 +44,12 @@ bench: $(VENV)/.dev
 picture: $(VENV)/.core
 	$(BIN)/python examples/picture.py docs/picture.svg
 
+ledger: $(VENV)/.core
+	rm -rf .ledger docs/derivations
+	$(BIN)/scoreproof derive --all --html .ledger/derivations
+	$(BIN)/scoreproof validate --only ledger --profile deep --out .ledger
+	cp .ledger/ledger.html docs/ledger.html
+	cp -r .ledger/derivations docs/derivations
+
 clean:
-	rm -rf $(VENV) .typing build *.egg-info $(OUT)
+	rm -rf $(VENV) .typing .ledger build *.egg-info $(OUT)

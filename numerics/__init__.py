@@ -26,6 +26,23 @@ if TYPE_CHECKING:
     from .divergence import hutch_pp as hutch_pp
     from .divergence import hutchinson as hutchinson
     from .effects import EffectSums as EffectSums
+    from .enclosure import Enclosed as Enclosed
+    from .enclosure import enclosed as enclosed
+    from .enclosure_expressions import ExpressionScore as ExpressionScore
+    from .enclosure_laws import ExactMixture as ExactMixture
+    from .enclosure_models import ExactScore as ExactScore
+    from .enclosure_models import MixtureScore as MixtureScore
+    from .enclosure_models import PolynomialScore as PolynomialScore
+    from .enclosure_models import RationalScore as RationalScore
+    from .enclosure_networks import TanhScore as TanhScore
+    from .enclosure_noise import enclose_dsm as enclose_dsm
+    from .enclosure_noise import enclose_dsm_constant as enclose_dsm_constant
+    from .enclosure_noise import enclose_variation as enclose_variation
+    from .enclosure_objectives import enclose as enclose
+    from .enclosure_objectives import enclose_entropy as enclose_entropy
+    from .enclosure_objectives import enclose_entropy_rate as enclose_entropy_rate
+    from .enclosure_objectives import enclose_information as enclose_information
+    from .enclosure_objectives import enclose_mean as enclose_mean
     from .estimate import Estimate as Estimate
     from .estimate import exact_estimate as exact_estimate
     from .estimate import mean_estimate as mean_estimate
@@ -114,10 +131,14 @@ _EXPORTS = {
     "ESM": "objectives",
     "EffectSums": "effects",
     "EigenLaw": "gaussian_law",
+    "Enclosed": "enclosure",
     "Estimate": "estimate",
     "EulerMaruyama": "solvers",
     "Evolution": "fokker_planck",
+    "ExactMixture": "enclosure_laws",
+    "ExactScore": "enclosure_models",
     "ExponentialEuler": "solvers",
+    "ExpressionScore": "enclosure_expressions",
     "Features": "features",
     "FokkerPlanck1D": "fokker_planck",
     "FokkerPlanck2D": "fokker_planck",
@@ -130,17 +151,21 @@ _EXPORTS = {
     "Likelihood": "likelihood",
     "LogSNRGrid": "solver_grids",
     "MALAResult": "langevin",
+    "MixtureScore": "enclosure_models",
     "MultiLevelDSM": "objectives_multilevel",
     "Objective": "objectives",
     "Part": "control_variates",
+    "PolynomialScore": "enclosure_models",
     "PowerSums": "confidence",
     "ProbabilityFlowRK45": "flow_solvers",
     "Quadrature": "quadrature",
     "RK4": "flow_solvers",
+    "RationalScore": "enclosure_models",
     "RefutingMachine": "goodness",
     "SSM": "objectives",
     "ScoreModel": "score_models",
     "Solver": "solvers",
+    "TanhScore": "enclosure_networks",
     "UniformGrid": "solver_grids",
     "WeightedDSM": "objectives_multilevel",
     "annealed_langevin": "langevin",
@@ -161,6 +186,15 @@ _EXPORTS = {
     "empirical_bernstein_radius": "confidence",
     "entropy": "kl_chain",
     "entropy_rate": "kl_chain",
+    "enclose": "enclosure_objectives",
+    "enclose_dsm": "enclosure_noise",
+    "enclose_dsm_constant": "enclosure_noise",
+    "enclose_entropy": "enclosure_objectives",
+    "enclose_entropy_rate": "enclosure_objectives",
+    "enclose_information": "enclosure_objectives",
+    "enclose_mean": "enclosure_objectives",
+    "enclose_variation": "enclosure_noise",
+    "enclosed": "enclosure",
     "exact_divergence": "divergence",
     "exact_estimate": "estimate",
     "expectation": "quadrature",

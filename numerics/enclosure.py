@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from ..theory._checks import bad
 
 _BITS = math.log2(10)
 _LARGEST = sys.float_info.max
-_ROUNDS = 4  #: attempts of :func:`enclosed`, each with more digits
+_ROUNDS = 3  #: attempts of :func:`enclosed`, each with more digits
 #: of an integrand that exponentials keep small: (x, whether it must be analytic there) -> value
 Integrand = Callable[[Any, bool], Any]
 
@@ -259,13 +260,19 @@ class Work:
         digits: that the arithmetic carries.
         bits: the same in bits.
         limit: most evaluations of one integral; fewer give a wide ball or none, never a wrong one.
+        deadline: ``time.monotonic()`` after which integrands are no longer evaluated, which leaves no ball; or None.
         evaluations: so far.
     """
 
-    def __init__(self, digits: int, limit: int) -> None:
-        self.digits, self.limit = digits, limit
+    def __init__(self, digits: int, limit: int, deadline: float | None = None) -> None:
+        self.digits, self.limit, self.deadline = digits, limit, deadline
         self.bits = math.ceil(digits * _BITS) + 16
         self.evaluations = 0
+
+    @property
+    def late(self) -> bool:
+        """Whether the deadline has passed."""
+        return self.deadline is not None and time.monotonic() > self.deadline
 
     def integral(self, f: Integrand, edges: Sequence[Any]) -> Any:
         """``int f`` from the first to the last of the exact ``edges``, piece by piece, as a ball.
@@ -274,11 +281,11 @@ class Work:
         holomorphic on z: the methods of flint see to it when the flag is handed on, poles without it.
         """
         flint = library()
-        tolerance = flint.arb(10) ** -self.digits
+        tolerance, nothing = flint.arb(10) ** -self.digits, flint.acb("nan")
 
         def counted(z: Any, analytic: bool) -> Any:
             self.evaluations += 1
-            return f(z, analytic)
+            return nothing if self.late else f(z, analytic)
 
         total = flint.acb(0)
         for low, high in pairwise(edges):
@@ -301,6 +308,7 @@ def enclosed(
     digits: int = 30,
     rounds: int = _ROUNDS,
     limit: int | None = None,
+    seconds: float | None = None,
 ) -> Enclosed:
     """The ball of ``compute(work)``, repeated with more digits until it is narrower than ``10^-digits``.
 
@@ -311,7 +319,9 @@ def enclosed(
         compute: from the attempt to an ``arb``, in the precision of the attempt.
         digits: decimal digits after the point.
         rounds: most attempts.
-        limit: evaluations of one integral in the first attempt; None: enough for smooth integrands.
+        limit: evaluations of one integral in the first attempt, four times more in each of the others; None:
+            enough for smooth integrands.
+        seconds: after which the best ball so far is returned; None for no limit of time.
 
     Raises:
         ValueError: digits that are not a positive integer.
@@ -319,17 +329,18 @@ def enclosed(
     if not isinstance(digits, int) or isinstance(digits, bool) or not 0 < digits <= 10_000:
         raise bad("digits", repr(digits), "an integer from 1 to 10,000", "pass e.g. 30")
     carried, best = digits + 3, None
+    deadline = None if seconds is None else time.monotonic() + seconds
     for attempt in range(rounds):
         bits = math.ceil(carried * _BITS) + 16
-        most = (400 * bits if limit is None else limit) * 4**attempt
+        most = (100 * bits if limit is None else limit) * 4**attempt
         with precision(bits):
-            work = Work(carried, most)
+            work = Work(carried, most, deadline)
             ball = library().arb(compute(work))
         found = Enclosed(ball, digits, bits, work.evaluations)
         if best is None or found.digits > best.digits:
             best = found
-        if found.narrow:
-            return found
+        if found.narrow or work.late:
+            return found if found.narrow else best
         # A finite ball says how many digits were lost on the way.
         lost = carried - found.digits if found.finite else 0
         carried += max(lost, 4) if found.finite else max(digits // 4, 4)

@@ -17,7 +17,7 @@ import numpy as np
 from ..theory._checks import bad
 from ..theory.protocols import Vector
 from .enclosure import exact, library
-from .enclosure_growth import majorant, polynomial_of
+from .enclosure_growth import majorant, polynomial_of, symbols
 from .enclosure_models import ExactScore, Growth
 from .score_models import ScoreModel
 
@@ -35,7 +35,7 @@ def compile_ball(expr: Any, x: Any = None) -> Ball:
     Raises:
         ValueError: a rounded number, a symbol that is not declared, or another function.
     """
-    import sympy as sp
+    sp = symbols()
 
     acb = library().acb
     if x is not None and expr == x:
@@ -71,7 +71,7 @@ def compile_ball(expr: Any, x: Any = None) -> Ball:
 
 def _rules() -> dict[Any, Callable[..., Any]]:
     """Functions of a ball and the flag; those without a cut or a kink do not need it."""
-    import sympy as sp
+    sp = symbols()
 
     acb = library().acb
     i = acb(0, 1)
@@ -164,7 +164,7 @@ class ExpressionScore(ExactScore):
     """
 
     def __init__(self, expr: Any, symbol: Any = None) -> None:
-        import sympy as sp
+        sp = symbols()
 
         expr = sp.sympify(expr)
         free = sorted(expr.free_symbols, key=str)
@@ -182,7 +182,7 @@ class ExpressionScore(ExactScore):
         self.breaks = self._kinks()
 
     def _check(self, part: Any) -> None:
-        import sympy as sp
+        sp = symbols()
 
         power = part.is_Pow and part.exp.is_Rational and not part.exp.is_Integer
         if power or isinstance(part, sp.log):
@@ -195,13 +195,13 @@ class ExpressionScore(ExactScore):
                 wanted = f"{inner} known to be positive on the line"
                 raise bad("score", f"{part}", wanted, "rewrite it, e.g. with 1 + x^2")
         if part.is_Pow and part.exp.is_negative and part.base.has(self.x):
-            coefficients = polynomial_of(part.base, self.x)
-            if coefficients is not None and sp.Poly(part.base, self.x).count_roots() > 0:
+            base = part.base.args[0] if isinstance(part.base, sp.Abs) else part.base
+            if polynomial_of(base, self.x) and sp.Poly(base, self.x).count_roots() > 0:
                 raise bad("score", f"{part}", "no pole on the line", "move the zero off it")
 
     def _kinks(self) -> tuple[Fraction, ...]:
         """Rational points where a kink or a jump may sit; settling the inner ones brings the outer ones to light."""
-        import sympy as sp
+        sp = symbols()
 
         breaks: list[Fraction] = []
         for _ in range(8):
@@ -236,7 +236,7 @@ class ExpressionScore(ExactScore):
 
     def _written_out(self, low: Fraction | None, high: Fraction | None) -> Any:
         """The expression without the kinks and jumps whose switches have one sign between ``low`` and ``high``."""
-        import sympy as sp
+        sp = symbols()
 
         if low is not None and high is not None:
             middle = (low + high) / 2
@@ -269,7 +269,7 @@ class ExpressionScore(ExactScore):
 
     @cached_property
     def _derivative(self) -> Any:
-        import sympy as sp
+        sp = symbols()
 
         found = sp.diff(self.expr, self.x)
         return found.replace(lambda e: isinstance(e, sp.DiracDelta), lambda e: sp.Integer(0))
@@ -293,7 +293,7 @@ class ExpressionScore(ExactScore):
 
     def floating(self) -> ScoreModel:
         """See :class:`ExactScore`; printed for numpy, so without care for rounding."""
-        import sympy as sp
+        sp = symbols()
 
         f, df = (sp.lambdify(self.x, e, "scipy") for e in (self.expr, self._derivative))
 
@@ -307,14 +307,14 @@ class ExpressionScore(ExactScore):
 
 
 def _kinds() -> tuple[Any, ...]:
-    import sympy as sp
+    sp = symbols()
 
     return sp.Abs, sp.sign, sp.Heaviside, sp.Max, sp.Min
 
 
 def _switches(part: Any) -> list[Any]:
     """Functions whose signs settle a kink or a jump."""
-    import sympy as sp
+    sp = symbols()
 
     if isinstance(part, sp.Max | sp.Min):
         return [a - b for k, a in enumerate(part.args) for b in part.args[k + 1 :]]
@@ -323,7 +323,7 @@ def _switches(part: Any) -> list[Any]:
 
 def _settled(part: Any, x: Any, at: Any) -> Any:
     """The analytic function that a kink or a jump is around the point ``at``."""
-    import sympy as sp
+    sp = symbols()
 
     if isinstance(part, sp.Max | sp.Min):
         pick = max if isinstance(part, sp.Max) else min

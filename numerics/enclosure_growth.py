@@ -9,13 +9,20 @@ from fractions import Fraction
 from typing import Any
 
 from ..theory._checks import bad
-from .enclosure import exact, library
+from .enclosure import Enclosed, exact, library
 from .enclosure_laws import Majorant, majorant_product, majorant_sum
+
+
+def symbols() -> Any:
+    """The module ``sympy``, imported on first use."""
+    import sympy
+
+    return sympy
 
 
 def polynomial_of(expr: Any, x: Any) -> list[Fraction] | None:
     """Rational coefficients, lowest first; None where ``expr`` is no such polynomial."""
-    import sympy
+    sympy = symbols()
 
     if not expr.is_polynomial(x):
         return None
@@ -37,7 +44,7 @@ def majorant(expr: Any, x: Any, reach: int) -> Majorant:
     Raises:
         ValueError: no bound is known.
     """
-    import sympy as sp
+    sp = symbols()
 
     arb = library().arb
     coefficients = polynomial_of(expr, x)
@@ -69,7 +76,7 @@ def majorant(expr: Any, x: Any, reach: int) -> Majorant:
 
 def least(expr: Any, x: Any, reach: int) -> Fraction:
     """A lower bound of ``|expr|`` for ``|x| >= reach``; zero where none is known."""
-    import sympy as sp
+    sp = symbols()
 
     coefficients = polynomial_of(expr, x)
     if coefficients is not None:
@@ -80,6 +87,11 @@ def least(expr: Any, x: Any, reach: int) -> Fraction:
         return least(expr.args[0], x, reach)
     if expr.is_Add and all(e.is_nonnegative for e in expr.args):
         return sum((least(e, x, reach) for e in expr.args), Fraction(0))
+    if expr.is_Add and expr.args[0].is_Rational:  # a number that outweighs bounded terms
+        bounds = [majorant(e, x, reach) for e in expr.args[1:]]
+        if all(len(b) == 1 for b in bounds):
+            rest = Enclosed(sum((b[0] for b in bounds), library().arb(0)), 1).ends[1]
+            return max(abs(Fraction(int(expr.args[0].p), int(expr.args[0].q))) - rest, Fraction(0))
     if expr.is_Pow and expr.exp.is_Rational and expr.exp > 0:
         # A root of what is above one is above one; a root of what is below is larger than that.
         below = min(least(expr.base, x, reach), Fraction(1))
@@ -105,7 +117,7 @@ def _constant(expr: Any) -> Any:
 
 def _product(expr: Any, x: Any, reach: int) -> Majorant:
     """Factor by factor, after ``u / (... + c u + ...) <= 1/c`` for exponentials u over sums of nonnegative terms."""
-    import sympy as sp
+    sp = symbols()
 
     factors, scale = list(expr.args), library().arb(1)
     for u in [f for f in factors if isinstance(f, sp.exp)]:
@@ -137,7 +149,7 @@ def _share(u: Any, over: Any) -> Any | None:
 
 
 def _power(expr: Any, x: Any, reach: int) -> Majorant:
-    import sympy as sp
+    sp = symbols()
 
     arb, base, exponent = library().arb, expr.base, expr.exp
     if not exponent.is_Rational:
@@ -174,7 +186,7 @@ def _exponential(inner: Any, x: Any, reach: int) -> Any:
 
 def _logarithm(inner: Any, x: Any, reach: int) -> Majorant:
     """``|log b| <= |log least| + log n + sum of |log| or size of the n positive terms of b``."""
-    import sympy as sp
+    sp = symbols()
 
     arb, low = library().arb, least(inner, x, reach)
     if low <= 0:

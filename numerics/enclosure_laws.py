@@ -169,7 +169,9 @@ class ExactMixture:
         """``p(z)`` and ``log p(z)``; ``analytic`` as in :meth:`Work.integral`."""
         lead, e, ratios = self.ratios(z)
         norm, m, half, _ = _constants(self, library().ctx.prec)[lead]
-        total = sum(ratios, library().acb(0))
+        total = library().acb(0)
+        for rho in ratios:
+            total += rho
         return e * total, (z - m) ** 2 * half + norm.log() + total.log(analytic=analytic)
 
     def box(self, digits: int, degree: int = 4) -> int:

@@ -69,8 +69,9 @@ def enclose_dsm(
     target: Any = 1,
     route: str = "posterior",
     digits: int = 30,
-    rounds: int = 4,
+    rounds: int = 3,
     limit: int | None = None,
+    seconds: float | None = None,
 ) -> Enclosed:
     """``c E |s(x_t) - tau grad log q(x_t | x_0)|^2``, rigorously.
 
@@ -85,6 +86,7 @@ def enclose_dsm(
         digits: wanted after the point.
         rounds: most attempts.
         limit: evaluations of one integral in the first attempt.
+        seconds: after which the best ball so far is returned, however wide.
 
     Raises:
         ValueError: parameters out of range, or see :func:`enclose`.
@@ -102,7 +104,14 @@ def enclose_dsm(
         return majorant_sum(majorant_product(off, off), [noised.spread()])
 
     found = expectation_ball(
-        noised.law, model, density, bound, digits=digits, rounds=rounds, limit=limit
+        noised.law,
+        model,
+        density,
+        bound,
+        digits=digits,
+        rounds=rounds,
+        limit=limit,
+        seconds=seconds,
     )
     return found * rational(factor, "factor")
 
@@ -138,7 +147,7 @@ def enclose_dsm_constant(
         raise bad("route", repr(route), "posterior or fisher", "correct it")
     noised = _noised(base, scale, variance, "posterior", 1)
 
-    def density(_: ExactScore, z: Any, analytic: bool) -> Any:
+    def density(zero: ExactScore, z: Any, analytic: bool) -> Any:
         _, e, ratios = noised.law.ratios(z)
         mass = mean = square = library().acb(0)
         for rho, (slope, shift, rest) in zip(ratios, noised.targets, strict=True):

@@ -33,8 +33,9 @@ def enclose(
     score: Any,
     *,
     digits: int = 30,
-    rounds: int = 4,
+    rounds: int = 3,
     limit: int | None = None,
+    seconds: float | None = None,
 ) -> Enclosed:
     """The objective of ``score``, rigorously.
 
@@ -44,13 +45,19 @@ def enclose(
         digits: wanted after the point.
         rounds: most attempts, each with more digits.
         limit: evaluations of one integral in the first attempt.
+        seconds: after which the best ball so far is returned, however wide.
 
     Raises:
         ValueError: a law without Gaussian decay, a score of which nothing is known far out, an objective of
             another kind.
     """
     model = exact_score(score)
-    options = {"digits": digits, "rounds": rounds, "limit": limit}
+    options: dict[str, Any] = {
+        "digits": digits,
+        "rounds": rounds,
+        "limit": limit,
+        "seconds": seconds,
+    }
     if isinstance(objective, DSM):
         from .enclosure_noise import enclose_dsm
 
@@ -82,8 +89,9 @@ def enclose_mean(
     *,
     trace: Fraction | int = 2,
     digits: int = 30,
-    rounds: int = 4,
+    rounds: int = 3,
     limit: int | None = None,
+    seconds: float | None = None,
 ) -> Enclosed:
     """``E_p`` of one term of the objectives.
 
@@ -96,6 +104,7 @@ def enclose_mean(
         digits: wanted after the point.
         rounds: most attempts.
         limit: evaluations of one integral in the first attempt.
+        seconds: after which the best ball so far is returned, however wide.
 
     Raises:
         ValueError: another name, or see :func:`enclose`.
@@ -127,7 +136,9 @@ def enclose_mean(
     if what not in rules:
         raise bad("what", repr(what), ", ".join(rules), "correct it")
     density, bound = rules[what]
-    return expectation_ball(p, model, density, bound, digits=digits, rounds=rounds, limit=limit)
+    return expectation_ball(
+        p, model, density, bound, digits=digits, rounds=rounds, limit=limit, seconds=seconds
+    )
 
 
 def expectation_ball(
@@ -137,24 +148,26 @@ def expectation_ball(
     bound: Callable[[Growth], Majorant],
     *,
     digits: int,
-    rounds: int = 4,
+    rounds: int = 3,
     limit: int | None = None,
+    seconds: float | None = None,
 ) -> Enclosed:
     """``int density(s, x) dx``, where ``|density| <= p(x) bound(|x|)`` beyond the box."""
 
     def compute(work: Work) -> Any:
         reach = law.box(work.digits)
         reach = max(reach, *(int(abs(b)) + 2 for b in model.breaks)) if model.breaks else reach
+        # First, since it may refuse.
+        beyond = law.tail(reach, bound(model.growth(reach)))
         edges = [None, *sorted(model.breaks), None]
         total = library().arb(0)
         for low, high in pairwise(edges):
             piece = model.between(low, high)
             ends = [-reach if low is None else exact(low), reach if high is None else exact(high)]
             total += work.integral(lambda z, a, piece=piece: density(piece, z, a), ends)
-        beyond = law.tail(reach, bound(model.growth(reach)))
         return total + library().arb(0, beyond)
 
-    return enclosed(compute, digits=digits, rounds=rounds, limit=limit)
+    return enclosed(compute, digits=digits, rounds=rounds, limit=limit, seconds=seconds)
 
 
 def _squared(a: Majorant) -> Majorant:

@@ -253,8 +253,8 @@ class _Clock:
 
     def at(self, w: Vector) -> tuple[Vector, Vector]:
         """Times and weights ``a^2 kappa dkappa/dw``, each ``(n,)``."""
-        kappa = np.clip(np.exp(w) if self._log else np.sinh(w), self._low, self._top)
-        times: Vector = np.asarray(self._sde.time_of_noise_level(kappa), dtype=np.float64)
+        kappa: Any = np.clip(np.exp(w) if self._log else np.sinh(w), self._low, self._top)
+        times: Any = self._sde.time_of_noise_level(kappa)
         rate = kappa if self._log else np.hypot(1.0, kappa)
         weights: Any = np.asarray(self._sde.kernel(times).scale) ** 2 * kappa * rate
         return times, weights
@@ -318,10 +318,11 @@ def _same_dimension(p: Any, q: Any, name: str = "q") -> None:
 
 def _compared(p: GaussianMixture, q: GaussianMixture) -> tuple[Vector, Vector]:
     """Eigenvalues of ``C_q^-1 C_p`` and ``C_q^-1/2 (m_p - m_q)``."""
-    lower = np.linalg.cholesky(q.covariance)
-    half = np.linalg.solve(lower, p.covariance)
-    ratio = np.linalg.eigvalsh(np.linalg.solve(lower, half.T))
-    return ratio, np.linalg.solve(lower, p.mean - q.mean)
+    lower: Any = np.linalg.cholesky(q.covariance)
+    half: Any = np.linalg.solve(lower, p.covariance)
+    ratio: Any = np.linalg.eigvalsh(np.linalg.solve(lower, half.T))
+    shift: Any = np.linalg.solve(lower, p.mean - q.mean)
+    return ratio, shift
 
 
 def _rounding(p: GaussianMixture, q: GaussianMixture) -> float:

@@ -20,7 +20,7 @@ import numpy as np
 
 from ..theory.protocols import Vector
 from . import confidence as ci
-from .bets import BoundedBets
+from .bets import RATES, BoundedBets
 from .e_processes import log_mean
 from .effects import CLIP, GRID, LARGEST, POWER, Effect, seen_share
 from .stein import Frame
@@ -29,6 +29,7 @@ _PROJECTIONS = 16
 _COORDINATES = 32
 _WITNESS = 256  #: draws on either side that the learned witness keeps
 _SQUARES = CLIP**2
+_TINY = 1e-12  #: of a mean square, below which relative errors say nothing
 RATIO = 3  #: exact draws for each draw that is judged
 
 
@@ -96,6 +97,11 @@ class TwoSampleMachine:
         self.log_e = 0.0  #: log of the average of the bets' wealth
 
     @property
+    def bets(self) -> int:
+        """Number of e-processes that are averaged with equal weights among the fixed functions."""
+        return 4 * self.directions.shape[1]
+
+    @property
     def n(self) -> int:
         """Draws so far."""
         return self._draws.n
@@ -160,13 +166,19 @@ class TwoSampleMachine:
         ]
         (one, n), (two, m) = sums
         assert one is not None and two is not None  # an empty run has no effects to speak of
-        unit = np.ones_like(one.mean) if name == "mean" else np.maximum(two.mean, 1e-12)
-        signed = (one.mean - two.mean) / unit
+        relative = name == "variance"
+        signed = one.mean / np.maximum(two.mean, _TINY) - 1 if relative else one.mean - two.mean
 
         def gap(at: float) -> tuple[Vector, Vector]:
-            up = ci.betting_upper(one, ends, sd, at) - ci.betting_lower(two, ends, sd, at)
-            down = ci.betting_lower(one, ends, sd, at) - ci.betting_upper(two, ends, sd, at)
-            return down / unit, up / unit
+            a, b = (
+                (ci.betting_lower(s, ends, sd, at), ci.betting_upper(s, ends, sd, at))
+                for s in (one, two)
+            )
+            if not relative:
+                return a[0] - b[1], a[1] - b[0]
+            # The truth's own mean square is known up to its bounds only; mean squares are not negative.
+            least = np.maximum(a[0], 0.0) / np.maximum(b[1], _TINY) - 1
+            return least, a[1] / np.maximum(b[0], _TINY) - 1
 
         low, high = gap(each / 2)
         bottom = np.maximum(low, -high)
@@ -180,9 +192,17 @@ class TwoSampleMachine:
     def _beyond(self, level: float, each: float) -> Effect:
         a, b = self._draws, self._truth
         signed = a.beyond / a.n - b.beyond / b.n
-        low = ci.bernoulli_lower(a.beyond, a.n, each) - ci.bernoulli_upper(b.beyond, b.n, each)
-        high = ci.bernoulli_upper(a.beyond, a.n, level) - ci.bernoulli_lower(b.beyond, b.n, level)
-        return _largest("beyond", signed, low, high, 2 * seen_share(a.n, each))
+
+        def gap(at: float) -> tuple[Vector, Vector]:
+            # Draws may have too little mass there as well as too much.
+            down = ci.bernoulli_lower(a.beyond, a.n, at) - ci.bernoulli_upper(b.beyond, b.n, at)
+            up = ci.bernoulli_upper(a.beyond, a.n, at) - ci.bernoulli_lower(b.beyond, b.n, at)
+            return down, up
+
+        low, high = gap(each / 2)
+        loose = gap(level / 2)
+        bottom, top = np.maximum(low, -high), np.maximum(loose[1], -loose[0])
+        return _largest("beyond", signed, bottom, top, 2 * seen_share(a.n, each / 2))
 
     def _neighbours(self, level: float, each: float) -> Effect:
         # The medians are those of a pilot: with a share 1/2 + e above, independent draws agree with probability
@@ -237,6 +257,25 @@ def two_sample_needed(dim: int, spread: float, *, tolerance: float, level: float
     while width(n) > tolerance and n < 1 << 40:
         n = math.ceil(n * 1.05)
     return n
+
+
+def shift_log_wealth(x: Vector, y: Vector, n: int, deviations: float) -> float:
+    """Logarithm of the wealth of the best bet on ``tanh(x) - tanh(y)`` after ``n`` pairs, less so many deviations.
+
+    Args:
+        x: coordinates ``(k,)`` of draws.
+        y: as many of exact draws.
+        n: number of pairs.
+        deviations: standard deviations of the sum of logarithms that are taken off.
+    """
+    gap = (np.tanh(x) - np.tanh(y)) / 2.0
+    best = -math.inf
+    for rate in (*RATES, *(-r for r in RATES)):
+        one = np.log1p(rate * gap)
+        found = n * float(one.mean()) - deviations * math.sqrt(n) * float(one.std())
+        best = max(best, found)
+    # The bets of one function are averaged.
+    return best - math.log(2 * len(RATES))
 
 
 def _waves(t: Vector) -> Vector:

@@ -21,6 +21,9 @@ _SHAPES = 16  #: coordinates up to which densities of any shape are tried for ea
 #: shifts and logarithms of stretches of a component
 _MOVES = tuple(s * 0.02 * 1.7**k for k in range(6) for s in (1, -1))
 _FAR = 12.0
+#: Ratios are kept above one unit of rounding, where ``1 - r`` would be zero: their mean grows by no more than that.
+_LEAST = 2.0**-53
+_MOST = 700.0  #: logarithms of ratios, below overflow
 _PARTS = np.array([0.04, 0.08, 0.16, 0.3, 0.5, 0.75, 0.98])
 
 
@@ -232,10 +235,11 @@ class Refits:
             rate = -math.expm1(-2 * t) / 2  # (1 - 1/s^2) / 2 with s = e^t
             moved, stretched = np.exp(t * z - t * t / 2), np.exp(rate * squares - t)
             for row, g in enumerate((moved, stretched)):
-                self._axes[row, m] += np.log1p(r[:, :, None] * (g - 1)).sum(axis=0)
-            g = np.exp(rate * total - d * t)
-            self._whole[m] += np.log1p(r * (g - 1)).sum(axis=0)
-            self._all[m] += np.log((r * g).sum(axis=1)).sum()
+                gain = np.maximum(r[:, :, None] * (g - 1), _LEAST - 1)
+                self._axes[row, m] += np.log1p(gain).sum(axis=0)
+            g = np.exp(np.minimum(rate * total - d * t, _MOST))
+            self._whole[m] += np.log1p(np.maximum(r * (g - 1), _LEAST - 1)).sum(axis=0)
+            self._all[m] += np.log(np.maximum((r * g).sum(axis=1), _LEAST)).sum()
 
     def log_e(self) -> float:
         """Family ``refits``."""

@@ -4,7 +4,7 @@ import array_api_strict
 import numpy as np
 import pytest
 import torch
-from scoreproof.theory import Gaussian, GaussianMixture, PointMasses
+from scoreproof.theory import Energy, Gaussian, GaussianMixture, PointMasses
 from scoreproof.theory.arrays import namespace
 
 MEANS = np.array([[2.0, -1.0, 0.5], [-1.5, 3.0, 0.0], [0.3, 0.4, -4.0]])
@@ -183,3 +183,54 @@ def test_what_is_no_array_is_named() -> None:
     for given in (None, 0.5):
         with pytest.raises(ValueError, match=f"x: got {type(given).__name__}, wanted an array"):
             namespace(given)  # pyright: ignore[reportArgumentType]
+
+
+def energy(xp=None) -> Energy:
+    """A tilted quartic; with a namespace, its derivatives are given in closed form."""
+    tilt = np.array([[0.0, 1.0], [1.0, 0.0]])
+    if xp is None:
+        return Energy(lambda x: (x**4).sum(-1) / 4 + x[..., 0] * x[..., 1], 2)
+
+    def hessian(x):
+        square = 3 * x**2
+        return xp.stack(
+            [
+                xp.stack([square[..., 0], xp.ones_like(square[..., 0])], axis=-1),
+                xp.stack([xp.ones_like(square[..., 1]), square[..., 1]], axis=-1),
+            ],
+            axis=-2,
+        )
+
+    return Energy(
+        lambda x: xp.sum(x**4, axis=-1) / 4 + x[..., 0] * x[..., 1],
+        2,
+        gradient=lambda x: x**3 + x @ xp.asarray(tilt, dtype=x.dtype),
+        hessian=hessian,
+    )
+
+
+@pytest.mark.parametrize("name", ["log_density", "score", "hessian", "divergence"])
+def test_energies_are_the_same_on_every_backend(name: str) -> None:
+    x = np.array([[0.5, -1.2], [2.0, 0.3], [-0.7, 0.9]])
+    truth = getattr(energy(np), name)(x)
+    strict = getattr(energy(array_api_strict), name)(array_api_strict.asarray(x))
+    assert namespace(strict) is array_api_strict
+    # one body: the same operations up to their order in sums of two terms
+    assert np.abs(np.asarray(strict) - truth).max() <= 4 * np.finfo(np.float64).eps * 20
+    for dtype, eps in ((torch.float64, 2.3e-16), (torch.float32, 1.2e-7)):
+        y = torch.tensor(x, dtype=dtype, requires_grad=True)
+        found = getattr(energy(), name)(y)  # by autograd, a second route to the closed derivatives
+        assert found.dtype == dtype
+        # values up to twenty, some ten operations
+        assert np.abs(found.detach().numpy() - truth).max() <= 10 * eps * 20
+    meta = getattr(energy(), name)(torch.empty((3, 2), device="meta"))
+    assert meta.device.type == "meta"
+    assert tuple(meta.shape) == truth.shape
+
+
+def test_gradients_flow_through_the_score_of_an_energy() -> None:
+    x = torch.tensor([[0.5, -1.2], [2.0, 0.3]], dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(energy().score(x)[:, 0].sum(), x)
+    # the row of the Hessian, exact but for rounding
+    truth = energy(np).hessian(x.detach().numpy())[:, 0]
+    assert np.abs(slope.numpy() - truth).max() < 1e-13

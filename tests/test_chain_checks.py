@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -155,3 +157,40 @@ def test_diagnostics_of_chains():
         rank_rhat(x[:1])
     with pytest.raises(ValueError, match="chains"):
         effective_sample_size(x[0])
+
+
+def test_bad_arguments_are_refused_by_name():
+    line = GaussianMixture([1.0], [[0.0]], [1.0])
+
+    def chains(m, n, *, rng):
+        return rng.standard_normal((m, n, 1))
+
+    kernels: tuple[tuple[dict[str, Any], str], ...] = (
+        ({"budget": 0}, "budget"),
+        ({"budget": 2.5}, "budget"),
+        ({"states": 1}, "states"),
+        ({"false_alarm": 2.0}, "false_alarm"),
+        ({"tolerance": 0.7}, "tolerance"),
+    )
+    for wrong, name in kernels:
+        with pytest.raises(ValueError, match=name):
+            check_kernel(lambda x, *, rng: x, line, **wrong)
+    runs: tuple[tuple[dict[str, Any], str], ...] = (
+        ({"budget": 7}, "budget"),
+        ({"budget": (0, 5)}, "budget"),
+        ({"budget": (9, 9), "burn": 9}, "burn"),
+        ({"false_alarm": 0.0}, "false_alarm"),
+    )
+    for wrong, name in runs:
+        with pytest.raises(ValueError, match=name):
+            check_chains(chains, line, **wrong)
+
+
+def test_missing_diagnostics_are_said(monkeypatch):
+    import importlib.util
+
+    from scoreproof.validation import chain_checks
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert "pip install" in chain_checks._missing(np.zeros((4, 9, 1)))
+    assert "two chains" in chain_checks._missing(np.zeros((1, 9, 1)))

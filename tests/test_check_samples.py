@@ -264,8 +264,8 @@ def test_tensors_without_numbers_or_with_few_bits_are_errors(exact) -> None:
         return draw(PLANE, n + 1, rng=rng)
 
     for sampler, words in (
-        (meta, "meta device, which has no numbers"),
-        (sparse, "cannot become an array"),
+        (meta, "tensor on meta that holds no plain numbers"),
+        (sparse, "holds no plain numbers"),
         (brain, "dtype bfloat16"),
         (whole, "dtype bool"),
         (texts, "dtype <U3"),
@@ -400,15 +400,17 @@ def test_too_few_draws_are_undecided_and_say_how_many_decide() -> None:
     assert any(m.underpowered for m in tiny.mutants)
 
 
-def test_a_law_without_map_is_undecided_with_the_reason() -> None:
-    class Bare:
+def test_a_law_without_map_draws_or_score_is_undecided_with_the_reason() -> None:
+    class Opaque:
+        """Nothing is known of it but its dimension."""
+
         dim = 2
 
-    verdict = check_samples(_from(PLANE), Bare())
+    verdict = check_samples(_from(PLANE), Opaque())
     assert verdict.outcome is Outcome.UNDECIDED
     assert "no exact Gaussianisation" in verdict.finding
     # a law that can be drawn has other routes
-    wrong = check_samples(_from(PLANE), Convolved(Banana(), 0.5, 0.5))
+    wrong = check_samples(_from(PLANE), Convolved(Banana(), 0.5, 0.5), budget=8_000)
     assert wrong.outcome is Outcome.REFUTED
 
 

@@ -21,7 +21,7 @@ from scoreproof.theory import (
     reverse_drift,
 )
 
-EPS = np.finfo(float).eps
+EPS = float(np.finfo(float).eps)
 RNG = np.random.default_rng(8)
 LINE = ClassMixture(
     [0.3, 0.7],
@@ -204,8 +204,8 @@ def test_every_library_gives_the_numbers(name):
     for make, eps in (
         (torch.tensor, EPS),
         (strict.asarray, EPS),
-        (lambda a: torch.tensor(a, dtype=torch.float32), np.finfo(np.float32).eps),
-        (lambda a: np.asarray(a, dtype=np.float32), np.finfo(np.float32).eps),
+        (lambda a: torch.tensor(a, dtype=torch.float32), float(np.finfo(np.float32).eps)),
+        (lambda a: np.asarray(a, dtype=np.float32), float(np.finfo(np.float32).eps)),
     ):
         calls = {
             "log_prob": lambda y, law=law: law.log_prob(y),
@@ -220,7 +220,7 @@ def test_every_library_gives_the_numbers(name):
         for what, call in calls.items():
             want, out = call(x), call(make(x))
             assert out.dtype == make(x).dtype and tuple(out.shape) == want.shape, what
-            slack = 2e4 * eps * max(1.0, np.abs(want).max())
+            slack = 2e4 * eps * max(1.0, float(np.abs(want).max()))
             np.testing.assert_allclose(np.asarray(out), want, rtol=0, atol=slack, err_msg=what)
         drawn = law.transport(make(u), make(z))
         np.testing.assert_allclose(np.asarray(drawn), law.transport(u, z), atol=200 * eps)

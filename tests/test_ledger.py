@@ -14,6 +14,8 @@ from scoreproof.validation import CLAIMS, Outcome, Report
 from scoreproof.validation.claim import decide
 from scoreproof.validation.report.mathml import typeset
 
+from .crossing import assert_kinds_agree
+
 LEVEL = 1e-8
 #: The sentences that come out REFUTED as printed; each has a correction.
 REFUTED = {
@@ -24,7 +26,7 @@ REFUTED = {
 DEMANDED = {
     *("S1", "S2", "S3", "S4.step", "S5", "S6", "S7", "S9", "S10", "S11"),
     *(f"L{k}" for k in range(1, 13)),
-    *(f"D{k}" for k in range(1, 8)),
+    *(f"D{k}" for k in range(1, 15)),
     *("D9", "D10", "D11", "D12", "D13", "D14", "G1", "G2", "G3", "N1", "N2"),
     *(f"O{k}" for k in range(1, 28)),
     *REFUTED,
@@ -105,6 +107,7 @@ def test_decided(name):
             assert piece.level <= LEVEL
             assert piece.n > 0
             assert piece.message
+    assert_kinds_agree(verdict)
     if verdict.correction is not None:
         assert verdict.correction.outcome is Outcome.SUPPORTED
         assert verdict.correction.role == "required"

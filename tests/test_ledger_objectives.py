@@ -20,6 +20,8 @@ from scoreproof.validation.claims.laws import points_of, skewed_1d, skewed_8d
 from scoreproof.validation.evidence import plain
 from scoreproof.validation.report.pictures import draw as picture
 
+from .crossing import assert_kinds_agree
+
 LEVEL = 1e-8
 SUPPORTED = ("O1", "O3", "O5", "O6", "O8", "O10", "O11", "O13", "O15", "O18", "O19")
 SUPPORTED += ("O20", "O21", "O25", "O26")
@@ -48,6 +50,7 @@ def test_outcomes(name):
         assert first.correction.role == "required"
         assert first.correction.outcome == "SUPPORTED"
         assert {m.outcome for m in first.correction.mutants} == {"REFUTED"}
+    assert_kinds_agree(first)
     second = decide(claim, level=LEVEL, seed=1, profile="quick")
     assert outcomes(first) == outcomes(second)
     for evidence in first.evidence:

@@ -78,6 +78,7 @@ def test_the_end_points_are_those_of_the_closed_flow():
         # relative tolerance of a step, some fifty of them
         np.testing.assert_allclose(found.end, exact(x), rtol=1e-6, atol=1e-7)
         volume = float(np.linalg.slogdet(exact.matrix)[1])
+        # the divergence is integrated along the same steps, over two coordinates
         np.testing.assert_allclose(found.change, volume, atol=2e-6)
 
 

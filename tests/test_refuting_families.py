@@ -40,19 +40,37 @@ def test_integral_over_the_sphere() -> None:
         np.testing.assert_allclose(ed.sphere_average(one), closed, atol=1e-8)
 
 
+def _scatter(z: np.ndarray) -> np.ndarray:
+    return np.asarray(np.linalg.eigvalsh(z.T @ z), dtype=np.float64)
+
+
 def test_one_direction_has_mean_one_and_sees_it() -> None:
     rng = np.random.default_rng(3)
     values = []
     for _ in range(2000):
         z = rng.standard_normal((12, 3))
-        values.append(math.exp(ed.one_direction(np.linalg.eigvalsh(z.T @ z), 12)))
+        values.append(math.exp(ed.one_direction(_scatter(z), 12)))
     # terms below e^-3 are left out: the mean is at most one; its standard error is below 0.02
     assert 0.85 < np.mean(values) < 1.08
     z = rng.standard_normal((20_000, 8))
     v = np.ones(8) / math.sqrt(8)
     wide = z + (math.sqrt(1.15) - 1) * np.outer(z @ v, v)
-    assert ed.one_direction(np.linalg.eigvalsh(z.T @ z), 20_000) < 5
-    assert ed.one_direction(np.linalg.eigvalsh(wide.T @ wide), 20_000) > 20
+    assert ed.one_direction(_scatter(z), 20_000) < 5
+    assert ed.one_direction(_scatter(wide), 20_000) > 20
+
+
+@pytest.mark.parametrize("law", [LINE, PLANE, Gaussian(np.zeros(64), np.eye(64))], ids=str)
+@pytest.mark.parametrize("factor", [1e-3, 40.0, 1e8])
+def test_draws_far_from_the_law_give_finite_ratios_and_are_refuted(law, factor) -> None:
+    rng = np.random.default_rng(4)
+    shape = gaussianiser(law)
+    machine = RefutingMachine(shape.weights, shape.dim, frame=shape.frame)
+    directions = Directions.drawn(shape.dim, rng)
+    for _ in range(3):
+        x = factor * np.asarray(draw(law, 200, rng=rng))
+        machine.update(directions.view(shape(x, rng=rng)))
+    assert machine.refuted(1e-6)
+    assert not any(math.isnan(v) for v in machine.families.values())
 
 
 def _ratio(z: np.ndarray, mean: np.ndarray, covariance: np.ndarray) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import array_api_strict as strict
 import numpy as np
@@ -47,7 +48,7 @@ LAWS = {
 
 def matrix_noise(x, t):
     """A 2 x 3 matrix that depends on both coordinates and on time."""
-    xp = torch if isinstance(x, torch.Tensor) else np
+    xp: Any = torch if isinstance(x, torch.Tensor) else np
     a, b = x[..., 0], x[..., 1]
     one = a * 0 + 1
     rows = [

@@ -120,3 +120,65 @@ def test_a_score_that_fails_is_an_error():
     verdict = check_samples(exact(Gaussian([0.0], [[1.0]])), broken, budget=2000)
     assert verdict.outcome is Outcome.ERROR
     assert "not finite" in str(verdict)
+
+
+@pytest.mark.parametrize("n", [64, 200])
+@pytest.mark.parametrize("decisive", [False, True])
+def test_few_draws_are_undecided_and_no_check_is_called_broken(n, decisive):
+    for law in (HIDDEN, BARE):
+        draws = exact(MIXED if law is HIDDEN else TILTED)
+        verdict = check_samples(draws, law, exact=decisive, budget=n)
+        assert verdict.outcome is Outcome.UNDECIDED, str(verdict)
+        assert verdict.mutants
+        assert all(m.underpowered for m in verdict.survivors)
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("n", [500, 3000])
+def test_the_detectable_shift_is_seen_and_a_third_of_it_is_not_promised(n):
+    fine = check_samples(exact(MIXED), HIDDEN, exact=True, budget=n)
+    (test,) = (e for e in fine.evidence if e.kind == "test")
+    assert test.detectable is not None
+    machine = TwoSampleMachine(
+        draw(MIXED, 4000, rng=np.random.default_rng(1)), np.random.default_rng(2)
+    )
+    way = machine.frame.unwhiten @ machine.directions[:, 0]
+    wrong = check_samples(
+        exact(MIXED, shift=1.1 * test.detectable * way), HIDDEN, exact=True, budget=n
+    )
+    assert wrong.outcome is Outcome.REFUTED
+
+
+@pytest.mark.statistical
+def test_too_little_mass_in_the_tails_is_bounded_as_well_as_too_much():
+    rng = np.random.default_rng(3)
+    light = rng.standard_normal((20_000, 1))
+    heavy = rng.standard_normal((60_000, 1))
+    heavy[rng.random(60_000) < 0.03] = 40.0
+    for x, y in ((light, heavy), (heavy[:20_000], rng.standard_normal((60_000, 1)))):
+        machine = TwoSampleMachine(rng.standard_normal((4000, 1)), rng)
+        machine.update(x, y)
+        beyond = {e.name: e for e in machine.effects(1e-6)}["beyond"]
+        assert 0.02 < beyond.low < 0.03 < beyond.high < 0.04
+
+
+@pytest.mark.statistical
+def test_the_relative_variance_allows_for_the_unknown_one_of_the_law():
+    """The bound on a ratio is no narrower than those of both mean squares together."""
+    rng = np.random.default_rng(4)
+    machine = TwoSampleMachine(rng.standard_normal((4000, 1)), rng)
+    machine.update(1.2 * rng.standard_normal((40_000, 1)), rng.standard_normal((120_000, 1)))
+    variance = {e.name: e for e in machine.effects(1e-6)}["variance"]
+    assert variance.low < 0.44 < variance.high  # 1.2^2 - 1
+    assert variance.low > 0.3
+
+
+@pytest.mark.parametrize("part", ["score", "hessian", "transport"])
+def test_a_law_whose_own_code_fails_is_an_error(part):
+    def broken(self, *args):
+        raise RuntimeError("boom")
+
+    law = type("Broken", (Hidden,), {part: broken})()
+    verdict = check_samples(exact(MIXED), law, budget=700)
+    assert verdict.outcome is Outcome.ERROR
+    assert "boom" in str(verdict)

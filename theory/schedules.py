@@ -300,5 +300,5 @@ def count(value: Any, argument: str) -> int:
         ValueError: it is something else.
     """
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise bad(argument, repr(value)[:40], "a positive integer", "pass a number of steps")
+        raise bad(argument, repr(value)[:40], "a positive integer", "pass a whole number")
     return int(value)

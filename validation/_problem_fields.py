@@ -97,8 +97,10 @@ def row_times(t: Array, n: int) -> Vector:
     try:
         raw = host(t) if is_torch_array(t) else t
         times = np.asarray(raw, dtype=np.float64).reshape(-1)
-    except (TypeError, ValueError):
-        raise bad("t", type(t).__name__, "a number or n of them", "pass a time") from None
+    except (TypeError, ValueError, RuntimeError):  # a tensor without data is a RuntimeError
+        where = f" on {device(t)}" if is_torch_array(t) else ""
+        said = f"{type(t).__name__}{where}"
+        raise bad("t", said, "a number with a value, or n of them", "pass a time") from None
     if times.size not in (1, n):
         raise bad("t", f"{times.size} times", f"one, or {n}, one a row", "pass a scalar or (n,)")
     if times.size > 1 and (times == times[0]).all():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from ..numerics.bets import VarianceBets
 from ..numerics.e_processes import log_mean
 from ..numerics.stein import Frame, SteinTerms, Witness
 from ..theory.protocols import Vector
-from ._user_code import UserCodeError
+from ._user_code import UserCodeError, as_reals, call_user
 from .evidence import Evidence, Measured, Outcome
 from .verdict import Mutant
 
@@ -41,22 +42,30 @@ class SteinRun:
         """Fixes the frame, the directions, the bounds and the kernel's witness on draws that are not tested."""
         law, most = self.target, pilot[:KEPT]
         terms = SteinTerms(Frame.of(pilot), self._rng)
-        curvature = terms.curvature(_finite(law.hessian(most), "hessian"))
+        curvature = terms.curvature(_asked(law.hessian, most, "hessian"))
         self.second = np.maximum(terms.second_moments(MARGIN * curvature), 1e-12)
         self._bets = VarianceBets(self.second)
         half = len(most) // 2
-        s = _finite(law.score(most), "score")
+        s = self.score(most)
         witness = Witness(terms.frame, most[:half], s[:half])
         square = float(np.mean(witness(most[half:], s[half:]) ** 2))
         self._witness_bets = VarianceBets(np.array([MARGIN * max(square, 1e-300)]))
         self._terms, self._witness = terms, witness
+
+    def score(self, x: Vector) -> Vector:
+        """The score of the law, ``(n, d)``.
+
+        Raises:
+            UserCodeError: it raises, or is not finite.
+        """
+        return _asked(self.target.score, x, "score")
 
     def add(self, x: Vector) -> None:
         """Adds draws ``(n, d)``."""
         if self._terms is None:
             self.look(x)
             return
-        s = _finite(self.target.score(x), "score")
+        s = self.score(x)
         terms, witness, bets = self._terms, self._witness, self._witness_bets
         assert witness is not None and bets is not None
         for i in range(0, len(x), 4096):
@@ -80,7 +89,10 @@ class SteinRun:
     def effect(self, common: dict[str, Any]) -> Evidence:
         """``max_j |E clip(A psi_j / sd_j, +-10)|``, less the 1/40 that clipping alone may make."""
         if self._sums is None:
-            return Evidence.error("stein", "fewer draws than the pilot needs", kind="confidence")
+            said = "not measured: all draws went into the pilot; 1,000 are a beginning"
+            return Evidence(
+                check="stein", measured=Measured(0.0, 0.0, math.inf), message=said, **common
+            )
         value, low, high = _clipped(self._sums, common["level"])
         return Evidence(
             check="stein",
@@ -93,8 +105,20 @@ class SteinRun:
     def mutants(self, *, exact: bool, tolerance: float, level: float) -> list[Mutant]:
         """The first term shifted."""
         if self._sums is None:
-            return []
-        size = tolerance + 2 * _stein_seen(self.n, self._sums.sums.shape[1], level)
+            said = "all draws went into the pilot"
+            check = "exact" if exact else "stein"
+            return [
+                Mutant(
+                    name="shifted",
+                    outcome=Outcome.UNDECIDED,
+                    check=check,
+                    underpowered=True,
+                    message=said,
+                )
+            ]
+        size = (0.0 if exact else tolerance) + 2 * _stein_seen(
+            self.n, self._sums.sums.shape[1], level
+        )
         column = np.concatenate(self._column)
         column = column - column.mean()
         if exact:
@@ -138,8 +162,17 @@ def _stein_seen(n: int, members: int, level: float) -> float:
     return radius + 1 / (4 * _BOUND) + _POWER / math.sqrt(n)
 
 
-def _finite(values: Any, name: str) -> Vector:
-    out = np.asarray(values, dtype=np.float64)
+def _asked(f: Callable[[Vector], Any], x: Vector, name: str) -> Vector:
+    """What the law's own code says at draws ``(n, d)``: a score ``(n, d)`` or Hessians ``(n, d, d)``."""
+    said = f"the target's {name}"
+    out, _ = as_reals(call_user(f, x.copy(), name=said), name=said)
+    wanted = x.shape if name == "score" else (*x.shape, x.shape[1])
+    if out.shape != wanted:
+        raise UserCodeError(
+            f"{said}: got shape {out.shape}, wanted {wanted}; see theory/protocols"
+        )
     if not np.isfinite(out).all():
-        raise UserCodeError(f"target: its {name} is not finite at some draws")
+        raise UserCodeError(
+            f"{said} is not finite at some draws; restrict the draws to its domain"
+        )
     return out

@@ -17,14 +17,19 @@ import numpy as np
 from scipy import special
 
 from ..numerics.e_processes import log_mean
-from ..numerics.effects import CLIP
 from ..numerics.rng import draw, substream
 from ..numerics.stein import kernel_stein_discrepancy
-from ..numerics.two_sample import RATIO, TwoSampleMachine, two_sample_needed
+from ..numerics.two_sample import (
+    RATIO,
+    TwoSampleMachine,
+    shift_log_wealth,
+    two_sample_needed,
+)
 from ..theory.protocols import Vector
+from ._corruptions import CORRUPTED, NAMES, smallest
 from ._sample_run import Batches
 from ._stein_run import BLIND, KEPT, MARGIN, SteinRun
-from ._user_code import UserCodeError
+from ._user_code import UserCodeError, as_draws, call_user
 from .evidence import Allowed, Evidence, Measured, Outcome
 from .verdict import Diagnosis, Mutant, Verdict
 
@@ -56,18 +61,24 @@ class Unmapped:
     pairs: TwoSampleMachine | None = None
     _columns: list[tuple[Vector, Vector]] = field(default_factory=list)
     _rows: list[Vector] = field(default_factory=list)
+    _seen: float | None = None
 
-    def __post_init__(self) -> None:
+    def prepare(self) -> None:
+        """Pilots and directions, before any draw is asked for.
+
+        Raises:
+            UserCodeError: the law cannot be drawn, or its score or Hessian fails.
+        """
         target = self.target
         drawable = hasattr(target, "draw_with") or hasattr(target, "transport")
         if drawable:
-            pilot = draw(target, _PILOT, rng=substream(self.seed, "pilot"))
-            self.pairs = TwoSampleMachine(pilot, substream(self.seed, "directions"))
+            self._pilot = _drawn(target, _PILOT, substream(self.seed, "pilot"))
+            self.pairs = TwoSampleMachine(self._pilot, substream(self.seed, "directions"))
             self._truth = substream(self.seed, "truth")
         if hasattr(target, "score") and hasattr(target, "hessian"):
             self.stein = SteinRun(target, substream(self.seed, "stein"))
             if drawable:
-                self.stein.look(pilot)
+                self.stein.look(self._pilot)
 
     @property
     def wanted(self) -> int:
@@ -93,7 +104,7 @@ class Unmapped:
     def _add(self, x: Vector) -> None:
         parts = []
         if self.pairs is not None:
-            y = draw(self.target, RATIO * len(x), rng=self._truth)
+            y = _drawn(self.target, RATIO * len(x), self._truth)
             self.pairs.update(x, y)
             parts.append(self.pairs.log_e)
             first = self.pairs.directions[:, 0]
@@ -110,13 +121,13 @@ class Unmapped:
     @property
     def assumptions(self) -> tuple[str, ...]:
         """What the bounds take for granted beyond independence."""
-        out = []
+        out = ["repeated draws are not looked for: without a map the law of repeats is not known"]
         if self.pairs is not None:
             out.append(f"{RATIO} exact draws of the law stand for it beside every draw")
         if self.stein is not None:
             out.append(
-                f"second moments of the Stein terms under the law are at most {MARGIN:g} times those that their "
-                f"exact variance gives at {KEPT} pilot draws; {BLIND}"
+                f"second moments under the law are at most {MARGIN:g} times those found at {KEPT} pilot draws: of the "
+                f"Stein terms by their exact variance, of the kernel's witness by its mean square; {BLIND}"
             )
         return tuple(out)
 
@@ -157,14 +168,12 @@ class Unmapped:
             out.append(
                 Evidence(
                     check="mode-weights",
-                    measured=Measured(0.0, 0.0, 1.0),
+                    measured=Measured(0.5, 0.0, 1.0),  # all that is known of a probability
                     message=f"not measured: {BLIND}",
-                    **common,
+                    **{**common, "n": 0},
                 )
             )
         out.append(self._test(seconds))
-        if self.stein is not None:
-            out.append(self._kernel(common))
         return tuple(out)
 
     def _test(self, seconds: float) -> Evidence:
@@ -179,29 +188,48 @@ class Unmapped:
             log10_e=self.peak / math.log(10),
             level=self.false_alarm,
             n=self.n,
-            detectable=self._detectable(),
+            detectable=self.detectable,
             seed=self.seed,
             seconds=seconds,
             message=text,
         )
 
-    def _kernel(self, common: dict[str, Any]) -> Evidence:
+    @property
+    def finding(self) -> str:
+        """The kernel Stein discrepancy, a number without a guarantee: its law under the target is not known."""
         rows = np.concatenate(self._rows)[:KEPT]
-        square, error = kernel_stein_discrepancy(rows, self.target.score)
-        return Evidence(
-            check="kernel-stein",
-            measured=Measured(square, square - 4 * error, square + 4 * error),
-            message=f"square of the kernel Stein discrepancy of the first {len(rows)} draws, "
-            f"and four standard errors; {BLIND}",
-            **{**common, "deciding": False, "level": 0.0, "n": len(rows)},
+        if self.stein is None or len(rows) < 2:
+            return ""
+        square, error = kernel_stein_discrepancy(rows, self.stein.score)
+        return (
+            f"Square of the kernel Stein discrepancy of the first {len(rows)} draws: {square:.3g}, standard error "
+            f"about {error:.2g} where the draws are wrong; it decides nothing, its e-process does."
         )
 
-    def _detectable(self) -> float | None:
-        """A shift in standard deviations that bets on ``tanh`` are sure to see: they lose a factor two at most."""
+    @property
+    def detectable(self) -> float | None:
+        """Smallest shift of the first direction that the e-process sees with probability 1 - 1e-4, or infinity.
+
+        The logarithm of a bet's wealth is a sum over independent draws. Its mean and deviation are those on the exact
+        draws that stand for the law, one half shifted against the other; the sum is taken as normal.
+        """
         if self.pairs is None or not self.n:
             return None
-        needed = -math.log(self.false_alarm) + math.log(24.0 * self.pairs.members)
-        return 2.5 * (math.sqrt(2 * needed / self.n) + _POWER / math.sqrt(self.n))
+        if self._seen is None:
+            self._seen = self._smallest_shift()
+        return self._seen
+
+    def _smallest_shift(self) -> float:
+        assert self.pairs is not None
+        truth = np.concatenate([b for _, b in self._columns])[: 2 * _PILOT]
+        half = len(truth) // 2
+        first, second = truth[:half], truth[half : 2 * half]
+        needed = -math.log(self.false_alarm) + math.log(2.0 * self.pairs.bets)
+
+        def sees(size: float) -> bool:
+            return shift_log_wealth(first + size, second, self.n, _POWER) >= needed
+
+        return smallest(sees, top=20.0)
 
     def mutants(self, decided: Outcome) -> list[Mutant]:
         """Draws already obtained, corrupted by more than may be overlooked, through the same statistics."""
@@ -230,7 +258,7 @@ class Unmapped:
                 )
                 out.append(
                     Mutant(
-                        name=_NAMES[e.name],
+                        name=NAMES[e.name],
                         outcome=Outcome.UNDECIDED,
                         check=e.name,
                         underpowered=True,
@@ -239,11 +267,11 @@ class Unmapped:
                 )
                 continue
             line = self._line(y)
-            line.update(_CORRUPTED[e.name](x, size)[:, None], y[:, None])
+            line.update(CORRUPTED[e.name](x, size)[:, None], y[:, None])
             found = next(f for f in line.effects(self.false_alarm) if f.name == e.name)
             out.append(
                 Mutant(
-                    name=_NAMES[e.name],
+                    name=NAMES[e.name],
                     outcome=Outcome.REFUTED if found.low > self.tolerance else Outcome.SUPPORTED,
                     check=e.name,
                     message=f"corrupted by {size:.3g}, seen as {found.value:.3g}, at least {found.low:.3g}",
@@ -257,11 +285,20 @@ class Unmapped:
         return TwoSampleMachine(y[:_PILOT, None], rng, members=self.pairs.members)
 
     def _shifted(self, x: Vector, y: Vector) -> Mutant:
-        size = 2 * (self._detectable() or math.inf)
+        assert self.pairs is not None
+        size = 2 * (self.detectable or math.inf)
+        if not math.isfinite(size):
+            return Mutant(
+                name="shifted",
+                outcome=Outcome.UNDECIDED,
+                check="exact",
+                underpowered=True,
+                message=f"{len(x)} draws are too few for any shift to be sure to be seen",
+            )
         line = self._line(y)
         line.update(x[:, None] + size, y[:, None])
-        # As in the average over all directions and over both tests.
-        log_e = line.log_e - math.log(2.0 * self.pairs.members if self.pairs else 1.0)
+        # The line averages over its own bets and a witness; the run over those of all directions and of both tests.
+        log_e = line.log_e - math.log(2.0 * self.pairs.bets / line.bets)
         seen = log_e >= -math.log(self.false_alarm)
         return Mutant(
             name="shifted",
@@ -292,18 +329,30 @@ class Unmapped:
         return None
 
 
-def judge(run: Unmapped, bare: Verdict, batches: Batches) -> Verdict:
-    """The verdict on one stream; what the draws or the law's score do wrong is in it as ERROR."""
+def judge(
+    run: Unmapped, bare: Verdict, budget: int | None, source: Callable[[int], Batches]
+) -> Verdict:
+    """The verdict on one stream; what the draws or the law's own code do wrong is in it as ERROR.
+
+    Args:
+        run: the law and how it is judged.
+        bare: the verdict without evidence.
+        budget: draws; None: as many as an exact sampler needs.
+        source: batches of so many draws.
+    """
     start = time.perf_counter()
     try:
-        run.go(batches)
+        run.prepare()
+        run.go(source(run.wanted if budget is None else int(budget)))
+        evidence, finding = run.evidence(time.perf_counter() - start), run.finding
     except UserCodeError as error:
         seconds = time.perf_counter() - start
         failed = Evidence.error("draw", str(error), kind="confidence", seconds=seconds)
         return replace(bare, evidence=(failed,), samples_used=run.n)
     verdict = replace(
         bare,
-        evidence=run.evidence(time.perf_counter() - start),
+        evidence=evidence,
+        finding=finding,
         samples_used=run.n,
         exact_refuted=run.exact_refuted,
         assumptions=(*bare.assumptions, *run.assumptions),
@@ -312,37 +361,7 @@ def judge(run: Unmapped, bare: Verdict, batches: Batches) -> Verdict:
     return replace(verdict, diagnosis=run.diagnosis(verdict.decided))
 
 
-def _moved(x: Vector, size: float) -> Vector:
-    """A share ``size`` of all draws carried from above the median to far below."""
-    order = np.argsort(x)[::-1]
-    out = x.copy()
-    out[order[: math.ceil(size * len(x))]] = -CLIP / 2
-    return out
-
-
-def _paired(x: Vector, size: float) -> Vector:
-    """Second draws of disjoint pairs put on the side of the first until a share 1/2 + ``size`` agrees."""
-    centre = float(np.median(x))
-    out, pairs = x - centre, len(x) // 2
-    first, second = out[: 2 * pairs : 2], out[1 : 2 * pairs : 2]
-    unlike = np.flatnonzero((first > 0) != (second > 0))
-    missing = math.ceil((0.5 + size) * pairs) - (pairs - len(unlike))
-    turned = unlike[: max(missing, 0)]
-    second[turned] = np.copysign(np.maximum(np.abs(second[turned]), 1e-9), first[turned])
-    return out + centre
-
-
-_CORRUPTED: dict[str, Callable[[Vector, float], Vector]] = {
-    "cdf": _moved,
-    "mean": lambda x, size: x + math.copysign(1.05 * size, float(x.mean())),
-    "variance": lambda x, size: x * math.sqrt((1 + size) / min(float(np.mean(x * x)), 1.0)),
-    "beyond": lambda x, size: np.where(np.arange(len(x)) < size * len(x), CLIP + 1.0, x),
-    "neighbours": _paired,
-}
-_NAMES = {
-    "cdf": "mass-moved",
-    "mean": "shifted",
-    "variance": "stretched",
-    "beyond": "outliers",
-    "neighbours": "paired",
-}
+def _drawn(target: Any, n: int, rng: np.random.Generator) -> Vector:
+    """Exact draws of a law whose code is the user's."""
+    found = call_user(draw, target, n, name="the target's draws", rng=rng)
+    return as_draws(found, n, int(target.dim), name="the target's draws")[0]

@@ -104,16 +104,13 @@ def as_reals(value: Any, *, name: str) -> tuple[np.ndarray, bool]:
         kind = str(tensor.dtype).removeprefix("torch.")
         if kind in ("float16", "bfloat16"):
             raise UserCodeError(_coarse(name, kind))
-        if str(getattr(tensor, "device", "")) == "meta":
-            raise UserCodeError(
-                f"{name}: got a tensor on the meta device, which has no numbers, wanted one on a real device"
-            )
         try:
             value = tensor.detach().cpu().numpy()
-        except Exception as error:  # sparse, quantised, or of a library that only looks like torch
-            first = (str(error).strip().splitlines() or [""])[0][:160]
+        except (TypeError, RuntimeError) as error:  # no data (meta), sparse, or a type numpy lacks
+            where = f"{kind} tensor on {tensor.device}"
             raise UserCodeError(
-                f"{name}: got a {type(tensor).__name__} that cannot become an array ({first}), wanted a dense one"
+                f"{name}: got a {where} that holds no plain numbers, wanted a dense tensor with data; "
+                "return one on a device with memory"
             ) from error
     try:
         raw = np.asarray(value)

@@ -8,6 +8,7 @@ not judged by an asymptotic formula.
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import time
 from collections.abc import Callable
@@ -21,8 +22,9 @@ from ..numerics.mcmc import effective_sample_size, rank_rhat
 from ..numerics.rng import substream
 from ..theory._checks import bad
 from ..theory.protocols import Vector
+from ..theory.schedules import count
 from ._chain_averages import Averages, needed
-from ._user_code import UserCodeError, as_draws, call_user, law_or_refuse
+from ._user_code import UserCodeError, as_draws, as_reals, call_user, law_or_refuse
 from .evidence import Allowed, Evidence, Measured
 from .verdict import Diagnosis, Verdict
 
@@ -64,6 +66,11 @@ def check_chains(
         raise bad("tolerance", tolerance, "a number between 0 and 1/2", "pass e.g. 0.05")
     if not 0 < false_alarm < 0.5:
         raise bad("false_alarm", false_alarm, "a probability below 1/2", "pass e.g. 1e-6")
+    if callable(chains):
+        pair = budget if isinstance(budget, tuple) and len(budget) == 2 else None
+        if pair is None:
+            raise bad("budget", repr(budget), "(chains, draws)", "pass e.g. (4000, 100)")
+        budget = count(pair[0], "budget"), count(pair[1], "budget")
     law_or_refuse(target, "target")
     shape = gaussianiser(target)
     bare = Verdict(
@@ -108,6 +115,7 @@ def check_chains(
         bare,
         evidence=(*pieces, *_diagnostics(kept)),
         samples_used=kept.shape[0] * kept.shape[1],
+        finding=_missing(kept),
         mutants=tuple(averages.mutant(f, false_alarm, tolerance) for f in families),
     )
     wrong = [f for f in families if f.low > tolerance]
@@ -147,6 +155,17 @@ def _diagnostics(x: Vector) -> tuple[Evidence, ...]:
     )
 
 
+def _missing(x: Vector) -> str:
+    """Why the two diagnostics are not there, where they are not."""
+    if x.shape[1] < 4 or len(x) < 2:
+        return "R-hat and effective sample size need two chains of four draws."
+    if importlib.util.find_spec("arviz_stats") is None:
+        return (
+            "R-hat and effective sample size are not computed: pip install 'scoreproof[chains]'."
+        )
+    return ""
+
+
 def _given(
     chains: Any, dim: int, budget: tuple[int, int], seed: int, timeout: float | None
 ) -> Vector:
@@ -157,10 +176,10 @@ def _given(
         wanted = f"({m}, {n}, {dim})"
     else:
         wanted = f"(chains, draws, {dim})"
-    shape = tuple(np.shape(chains))
+    values, _ = as_reals(chains, name="chains")
+    shape = values.shape
     if len(shape) == 2 and dim == 1:
         shape = (*shape, 1)
     if len(shape) != 3 or shape[2] != dim or shape[0] < 2:
         raise UserCodeError(f"chains: got shape {shape}, wanted {wanted}")
-    flat = np.reshape(chains, (-1, dim))
-    return as_draws(flat, None, dim, name="chains")[0].reshape(shape)
+    return as_draws(values.reshape(-1, dim), None, dim, name="chains")[0].reshape(shape)

@@ -19,8 +19,9 @@ from ..numerics import confidence as ci
 from ..numerics import e_processes as ep
 from ..numerics.mcmc import kernel_ranks
 from ..numerics.rng import substream
-from ..theory._checks import bad
+from ..theory._checks import bad, positive
 from ..theory.protocols import Vector
+from ..theory.schedules import count
 from ._user_code import UserCodeError, as_draws, call_user, law_or_refuse
 from .evidence import Allowed, Evidence, Measured, Outcome
 from .verdict import Diagnosis, Mutant, Verdict
@@ -61,8 +62,13 @@ def check_kernel(
     """
     if not callable(kernel):
         raise bad("kernel", type(kernel).__name__, "a function (x, *, rng) -> x'", "pass one")
-    if not 0 < tolerance < 0.5:
+    if not 0 < positive(tolerance, "tolerance") < 0.5:
         raise bad("tolerance", tolerance, "a number between 0 and 1/2", "pass e.g. 0.05")
+    if not 0 < positive(false_alarm, "false_alarm") < 0.5:
+        raise bad("false_alarm", false_alarm, "a probability below 1/2", "pass e.g. 1e-6")
+    states, budget = count(states, "states"), count(budget, "budget")
+    if states < 2:
+        raise bad("states", states, "at least two states", "pass e.g. 6")
     law_or_refuse(target, "target")
     dim = int(target.dim)
     chosen = _statistics(target, dim) if statistics is None else list(statistics)

@@ -127,9 +127,13 @@ def check_samples(
         ):
             return replace(bare, finding=f"not decided: {error}")
         other = Unmapped(target, tolerance, exact, false_alarm, seed)
-        n = other.wanted if budget is None else int(budget)
-        source = _source(draw, int(target.dim), n, seed, timeout, backend, device, False)
-        return judge(other, bare, source)
+        dim = int(target.dim)
+        return judge(
+            other,
+            bare,
+            budget,
+            lambda n: _source(draw, dim, n, seed, timeout, backend, device, False),
+        )
     wanted = _needed(shape, tolerance, false_alarm)
     n = min(wanted, _MOST) if budget is None else int(budget)
     run = Run(shape, target, tolerance, exact, false_alarm, seed, dtype == "float32")

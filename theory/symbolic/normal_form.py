@@ -185,11 +185,11 @@ class Generators:
     def _factors(self, b: Expr) -> list[tuple[Expr, int]] | None:
         """Positive factors with powers, the numbers split into primes; None where a sign is not known."""
         numerator, denominator = sp.fraction(sp.cancel(sp.together(b)))
-        content: Any
         found: list[tuple[Expr, int]] = []
         total = 1
         for part, side in ((numerator, 1), (denominator, -1)):
-            content, factors = sp.factor_list(part)
+            listed: Any = sp.factor_list(part)
+            content, factors = listed
             if not content.is_Rational:
                 return None
             total *= 1 if content > 0 else -1

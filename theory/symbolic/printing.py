@@ -30,11 +30,13 @@ _GREEK = {
     "Ω": "Omega",
 }  # fmt: skip
 _SIGNS = {
+    "′": "'", "″": "''", "←": r"\gets ",
     "∇": r"\nabla ", "∂": r"\partial ", "∫": r"\int ", "≥": r"\ge ", "≤": r"\le ", "→": r"\to ", "∞": r"\infty ",
     "√": r"\surd ", "·": r"\cdot ", "−": "-", "≠": r"\ne ", "Σ": r"\Sigma ", "‖": r"\|", "½": r"\tfrac12 ",
     "ᵀ": r"^{\top}", "×": r"\times ", "∈": r"\in ", "~": r"\sim ", "≈": r"\approx ", "ε": r"\varepsilon ",
     "|": "|", "<": "<", ">": ">",
 }  # fmt: skip
+_MARKS = {"\u0302": r"\hat", "\u0303": r"\tilde", "\u0304": r"\bar"}
 _ESCAPED = {
     "\\": r"\textbackslash ", "_": r"\_", "^": r"\^{}", "&": r"\&", "%": r"\%", "#": r"\#", "{": r"\{", "}": r"\}",
 }  # fmt: skip
@@ -219,7 +221,19 @@ def prose(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    return "".join(_ESCAPED.get(c) or _mathematical(c, outside=True) for c in text)
+    # A letter that carries a mark comes apart into the two, unless it is one of the signs.
+    apart = "".join(
+        unicodedata.normalize("NFD", c) if ord(c) > 0x2FF and c not in _SIGNS else c for c in text
+    )
+    out, k = "", 0
+    while k < len(apart):
+        c, mark = apart[k], _MARKS.get(apart[k + 1 : k + 2])
+        if mark:
+            out += f"${mark}{{{_inner(c)}}}$"
+        else:
+            out += _ESCAPED.get(c) or _mathematical(c, outside=True)
+        k += 2 if mark else 1
+    return out
 
 
 def _inner(text: str) -> str:

@@ -11,6 +11,7 @@ from ...theory._checks import bad
 
 if TYPE_CHECKING:
     from ..claim import Claim
+    from .additions import Addition
 
 #: Modules of this package, each with ``CLAIMS: tuple[Claim, ...]``, in the order of the ledger.
 _SECTIONS: tuple[str, ...] = (
@@ -46,12 +47,19 @@ _SECTIONS: tuple[str, ...] = (
     "parameter_averages",
     "time_features",
     "reversal_general",
+    "starts",
     "schedule_claims",
     "guidance_claims",
     "digits",
     "digits_reversal",
     "problem_laws",
     "networks",
+)
+
+#: Modules of :mod:`additions`, each with ``ADDED: dict[str, Addition]``.
+_ADDITIONS: tuple[str, ...] = (
+    "proved_objectives",
+    "consequences_dynamics",
 )
 
 __all__ = ["CLAIMS", "Ledger"]
@@ -62,13 +70,17 @@ class Ledger(Mapping[str, "Claim"]):
 
     Args:
         sections: absolute names of modules that hold ``CLAIMS``.
+        additions: absolute names of modules that hold ``ADDED``, see :mod:`additions`.
     """
 
-    def __init__(self, sections: tuple[str, ...]) -> None:
+    def __init__(self, sections: tuple[str, ...], additions: tuple[str, ...] = ()) -> None:
         self._sections = sections
+        self._modules = additions
 
     @cached_property
     def _claims(self) -> dict[str, Claim]:
+        from .additions import extended
+
         claims: dict[str, Claim] = {}
         for section in self._sections:
             for claim in importlib.import_module(section).CLAIMS:
@@ -80,7 +92,25 @@ class Ledger(Mapping[str, "Claim"]):
                         "rename one of the two",
                     )
                 claims[claim.id] = claim
+        for id, added in self._additions.items():
+            if id not in claims:
+                raise bad("ADDED", repr(id), "the id of a claim", "correct the id")
+            claims[id] = extended(claims[id], added)
         return claims
+
+    @cached_property
+    def _additions(self) -> dict[str, Addition]:
+        from .additions import additions
+
+        return additions(self._modules)
+
+    @property
+    def derivations(self) -> dict[str, tuple[str, ...]]:
+        """Names of the derivations of every entry that has one, those of its correction included."""
+        from .additions import derivations_of
+
+        named = {id: tuple(derivations_of(added)) for id, added in self._additions.items()}
+        return {id: names for id, names in named.items() if names}
 
     def __getitem__(self, id: str) -> Claim:
         if id not in self._claims:
@@ -99,4 +129,7 @@ class Ledger(Mapping[str, "Claim"]):
         return f"Ledger({', '.join(s.rpartition('.')[2] for s in self._sections)})"
 
 
-CLAIMS = Ledger(tuple(f"{__name__}.{section}" for section in _SECTIONS))
+CLAIMS = Ledger(
+    tuple(f"{__name__}.{section}" for section in _SECTIONS),
+    tuple(f"{__name__}.additions.{module}" for module in _ADDITIONS),
+)

@@ -1,7 +1,11 @@
-"""Checks by ball arithmetic on printed numbers (S4, S8), chains (L4, L5, L6) and kernels (D1, D6 and the library's).
+"""Ledger, checks by ball arithmetic on printed numbers, chains and kernels.
 
-As in :mod:`enclosures`, whatever a text might have got wrong is an argument: the values that come out SUPPORTED stand
-in the docstrings, and mutants are calls with others.
+* S4, S8.a to S8.d and S8.f: :func:`decimal`; S8.e: :func:`quotient`; S8.g: :func:`cancelled`;
+* L4, L5 and the bias of L6: :func:`stationary`;
+* D1: :func:`exponential_noise`; D6: :func:`vp_variance`, :func:`sub_vp_variance`, :func:`ve_variance`;
+* the kernels of the library in float64: :func:`in_float64`.
+
+As in :mod:`enclosures`, whatever a text might have got wrong is an argument.
 """
 
 from __future__ import annotations
@@ -14,8 +18,8 @@ from ...numerics.enclosure import Enclosed, Work, enclosed, exact, library, rati
 from ...theory.diffusions import VE, VP, ExponentialNoise, SubVP
 from ..claim import Check, Context
 from ..evidence import Evidence
+from .ball_evidence import SPARE, digits_of, equals, exactly, printed_as, within, worst_of
 from .decimals import Example
-from .enclosures import SPARE, digits_of, equals, exactly, printed_as, within, worst_of
 from .tools import EPS
 
 Formula = Callable[[Any], Any]  #: from a ball to a ball, entire

@@ -92,7 +92,7 @@ def gaussian_run(field: str, eta: float) -> Check:
         root = np.linalg.inv(np.linalg.cholesky(goal.covariance))
 
         def gap(mean: Vector, cov: Vector) -> tuple[float, Vector]:
-            found = np.linalg.eigvalsh(root @ cov @ root.T)
+            found = np.asarray(np.linalg.eigvalsh(root @ cov @ root.T), dtype=np.float64)
             shift = float(np.linalg.norm(root @ (mean - goal.mean)))
             return max(float(np.abs(np.sqrt(found) - 1).max()), shift), found
 

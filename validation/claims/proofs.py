@@ -24,8 +24,12 @@ def proof_evidence(derivation: Derivation) -> Evidence:
     status = [checked.status for checked in derivation.checked]
     refuted = float(status.count("REFUTED"))
     failing = refuted + status.count("UNKNOWN")
-    told = [f"{derivation.statement}", *(f"{line}." for line in derivation.failures())]
-    if derivation.hypotheses:
+    failures = [f"{line}." for line in derivation.failures()]
+    if derivation.wrong:
+        told = [f'The version "{derivation.wrong}" of: {derivation.title}.', *failures]
+    else:
+        told = [derivation.statement, *failures]
+    if derivation.hypotheses and not derivation.wrong:
         told.append(f"Assumed: {'; '.join(derivation.hypotheses)}.")
     return Evidence(
         check="",

@@ -61,8 +61,9 @@ def tried(derivation: Derivation, mutant: Derivation) -> Wrong:
         found.append(Checked(step, tests, 0.0))
         if found[-1].status == "REFUTED":
             break
-    worst = next(
-        (s for s in ("REFUTED", "UNKNOWN") if any(c.status == s for c in found)), "PROVED"
+    said = {c.status for c in found}
+    worst: Status = (
+        "REFUTED" if "REFUTED" in said else "UNKNOWN" if "UNKNOWN" in said else "PROVED"
     )
     failing = next(c for c in found if c.status == worst)
     return Wrong(mutant.wrong or mutant.name, worst, failing)

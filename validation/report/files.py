@@ -13,6 +13,7 @@ from .junit import junit
 
 NAME = "report.json"
 LEDGER = "ledger.html"
+DERIVATIONS = "derivations"  #: folder of their pages
 
 
 def write(path: Path, data: bytes) -> None:
@@ -70,7 +71,8 @@ def folder(out: str | Path) -> Path:
 def save(report: Report, out: str | Path) -> Path:
     """Writes ``report.json``, ``junit.xml`` and ``index.html`` into the folder ``out``.
 
-    A run with printed sentences gets ``ledger.html`` as well.
+    A run with printed sentences gets ``ledger.html`` as well; it links to the pages of derivations that
+    ``scoreproof derive --html`` has put into the folder ``derivations`` within ``out``.
 
     Args:
         report: the run.
@@ -93,8 +95,19 @@ def save(report: Report, out: str | Path) -> Path:
     if any(v.role == "printed" for v in report.verdicts):
         from .ledger import render_ledger
 
-        write(path / LEDGER, render_ledger(report).encode("utf-8", "replace"))
+        page = render_ledger(report, derivations=_derived(path))
+        write(path / LEDGER, page.encode("utf-8", "replace"))
     return path
+
+
+def _derived(path: Path) -> dict[str, tuple[str, ...]]:
+    """Derivations of every entry of the ledger that have a page beside the report."""
+    there = {page.stem for page in (path / DERIVATIONS).glob("*.html")}
+    if not there:
+        return {}
+    from ..claims import CLAIMS
+
+    return {id: tuple(n for n in names if n in there) for id, names in CLAIMS.derivations.items()}
 
 
 def load(path: str | Path) -> Report:

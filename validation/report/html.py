@@ -143,6 +143,7 @@ def view(verdict: Verdict, anchor: str, pictures: Pictures, depth: int = 0) -> d
         "assumptions": [typeset(_cut(a)) for a in verdict.assumptions],
         "worst": _worst(verdict),
         "finding": typeset(_cut(verdict.finding)),
+        "consequence": typeset(_cut(_consequence(verdict))),
         "evidence": [_piece(e) for e in verdict.evidence],
         "mutants": [
             {
@@ -165,6 +166,12 @@ def view(verdict: Verdict, anchor: str, pictures: Pictures, depth: int = 0) -> d
         if inner is not None
         else None,
     }
+
+
+def _consequence(verdict: Verdict) -> str:
+    """What a sentence does to who uses it as printed, where that was predicted and seen."""
+    seen = [e for e in verdict.evidence if e.check == "consequence" and not e.deciding]
+    return next((e.message for e in seen if e.outcome is Outcome.SUPPORTED), "")
 
 
 def _worst(verdict: Verdict) -> str:

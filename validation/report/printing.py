@@ -160,9 +160,14 @@ def _ratio(reached: float, end: float) -> float:
 
 
 def worst_piece(verdict: Verdict) -> Evidence | None:
-    """The deciding piece with the most severe outcome; among equals the one nearest the edge."""
+    """The deciding piece with the most severe outcome; among equals the one nearest the edge.
+
+    A proof counts steps, and says less to who reads one number only: it comes after the others.
+    """
     pieces = [e for e in verdict.evidence if e.deciding] or list(verdict.evidence)
-    return max(pieces, key=lambda e: (e.outcome.severity, strain(e)), default=None)
+    return max(
+        pieces, key=lambda e: (e.outcome.severity, e.kind != "proof", strain(e)), default=None
+    )
 
 
 def finding(evidence: Evidence) -> str:
