@@ -68,7 +68,7 @@ class Run:
             looks[k] = looks.get(k, 0.0) + share
         for k, size in enumerate(batches.sizes):
             x, single = batches.make(k, size)
-            self._add(x, single)
+            self.add(x, single)
             if k in looks:
                 self.looked, self.level = self.n, looks[k] * self.false_alarm
                 self.effects = self.sums.effects(self.level, self.tolerance)
@@ -81,7 +81,8 @@ class Run:
             int(self.target.dim), getattr(self.target, "log_prob", None), single=self.single
         )
 
-    def _add(self, x: Vector, single: bool) -> None:
+    def add(self, x: Vector, single: bool) -> None:
+        """Adds one batch ``(n, d)``; the refuting machine looks."""
         if not len(self.rows):
             self.rows = x
         self.single = self.single or single

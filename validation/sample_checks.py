@@ -180,7 +180,7 @@ def _source(
                 f"draw: got {len(x)} rows, wanted at least {_LEAST}; pass more draws"
             )
         x = x[:n]
-        edges = _edges(len(x), dim, exact)
+        edges = batch_edges(len(x), dim, exact=exact)
         return Batches(np.diff(edges).tolist(), lambda k, m: (x[edges[k] : edges[k] + m], single))
 
     def call(k: int, m: int) -> tuple[Vector, bool]:
@@ -193,10 +193,10 @@ def _source(
             call_user(draw, m, name="draw", timeout=timeout, rng=rng), m, dim, name="draw"
         )
 
-    return Batches(np.diff(_edges(n, dim, exact)).tolist(), call)
+    return Batches(np.diff(batch_edges(n, dim, exact=exact)).tolist(), call)
 
 
-def _edges(n: int, dim: int, exact: bool) -> np.ndarray:
+def batch_edges(n: int, dim: int, *, exact: bool) -> np.ndarray:
     """Where batches begin and end: sizes grow geometrically, as far as memory allows."""
     if n <= _FIRST:
         return np.array([0, n])
