@@ -1,7 +1,8 @@
 """How many draws refute each sampler of the bank, beside the sizes that no test can beat and beside usual detectors.
 
 Run ``python benchmarks/bench_bank.py``; ``--runs N`` seeds each, ``--only NAME ...`` or ``--quick`` choose rows,
-``--baselines`` runs the usual detectors on the same samplers, ``--out DIR`` writes the table as Markdown and JSON.
+``--out DIR`` writes the table as Markdown and JSON; rows that are there already from the same number of runs are not run
+again. ``--page FILE`` puts it into that page.
 """
 
 from __future__ import annotations

@@ -121,9 +121,10 @@ def profiles(
     """Variances ``1 + eps f_j`` with ``f`` a power of the eigenvalue; averaged over powers and ``eps`` of both signs.
 
     Left-over noise, steps that are too long and wrong schedules change eigen-directions by
-    ``(lambda_min / lambda_j)^q`` or ``(lambda_j / lambda_max)^q``, or by the former less its mean over j. They
-    pull at the mean as well: with ``u`` along ``Sigma^{-1/2} mu lambda^r`` and a N(0, tau^2) prior of the shift, the
-    ratio gains ``tau^2 B^2 / (2 (1 + n tau^2 A)) - log(1 + n tau^2 A) / 2`` with ``A = sum u_j^2 / v_j`` and
+    ``(lambda_min / lambda_j)^q`` or ``(lambda_j / lambda_max)^q``, by the former less its mean over j, or (clocks at
+    another pace) by ``log lambda_j`` less its mean. They pull at the mean as well: with ``u`` along
+    ``Sigma^{-1/2} mu lambda^r`` and a N(0, tau^2) prior of the shift, the ratio gains
+    ``tau^2 B^2 / (2 (1 + n tau^2 A)) - log(1 + n tau^2 A) / 2`` with ``A = sum u_j^2 / v_j`` and
     ``B = sum u_j S_j / v_j``.
 
     Args:
@@ -137,7 +138,10 @@ def profiles(
     q = np.asarray(_POWERS)[:, None]
     small = np.exp(q * (log.min() - log))
     tilted = small - small.mean(axis=1, keepdims=True)
-    shapes = np.concatenate([small, np.exp(q * (log - log.max())), tilted])
+    # the last is what tilted ones become as q goes to zero: a spectrum raised to a power
+    shapes = np.concatenate(
+        [small, np.exp(q * (log - log.max())), tilted, (log - log.mean())[None]]
+    )
     largest = np.abs(shapes).max(axis=1, keepdims=True)
     shapes = shapes / np.where(largest > 0, largest, 1.0)
     v = 1 + np.r_[CHANGES, -np.asarray(CHANGES)][:, None, None] * shapes
