@@ -1,8 +1,8 @@
-"""How many draws refute each sampler of the bank, beside the sizes that no test can beat and beside usual detectors.
+"""How many draws refute each sampler of the bank, beside the sizes that no test can beat.
 
-Run ``python benchmarks/bench_bank.py``; ``--runs N`` seeds each, ``--only NAME ...`` or ``--quick`` choose rows,
-``--out DIR`` writes the table as Markdown and JSON; rows that are there already from the same number of runs are not run
-again. ``--page FILE`` puts it into that page.
+Run ``python benchmarks/bench_bank.py``; ``--runs N`` seeds each, ``--only NAME ...`` or ``--quick`` choose rows.
+``--out DIR`` keeps what was measured in ``bank.json`` there; a row that is there with these seeds is not run again.
+``--page FILE`` puts the table into that page.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from bank import Entry, correct, defects
+from page import replace
 from scoreproof.validation import check_samples
 from threadpoolctl import threadpool_limits
 
@@ -147,42 +149,76 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=None)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--out", type=Path, default=None)
+    parser.add_argument("--page", type=Path, default=None)
     chosen = parser.parse_args()
     names = QUICK if chosen.quick else chosen.only
     entries = [e for e in (*defects(), *correct()) if not names or e.name in names]
+    kept = _kept(chosen.out)
     rows = []
     with threadpool_limits(limits=1):
         print(f"alpha = {ALPHA:g}, {chosen.runs} runs each; * marks rows beyond the limit\n{HEAD}")
         for entry in entries:
-            rows.append(run(entry, chosen.runs, first=chosen.seed))
+            row = _remembered(entry, kept, chosen.seed, chosen.runs)
+            rows.append(row or run(entry, chosen.runs, first=chosen.seed))
             print(line(rows[-1]), flush=True)
+            if chosen.out and row is None:
+                kept[entry.name] = _as_json(rows[-1], chosen.seed)
+                chosen.out.mkdir(parents=True, exist_ok=True)
+                (chosen.out / "bank.json").write_text(json.dumps(kept, indent=1), encoding="utf-8")
     print(summary(rows))
-    if chosen.out:
-        write(rows, chosen.out)
+    if chosen.page:
+        replace(chosen.page, "bank", f"{table(rows)}\n\n{summary(rows)}")
 
 
-def write(rows: list[Row], out: Path) -> None:
-    """The table as Markdown and as JSON."""
-    out.mkdir(parents=True, exist_ok=True)
+def table(rows: list[Row]) -> str:
+    """The table as Markdown."""
     head = (
-        "| sampler | defect | d | KL | NP | blind | median | 90 % | median / NP |\n"
-        + "|---" * 9
+        "| sampler | defect | d | KL | NP | blind | median | 90 % | median / NP | 90 % / limit | found by |\n"
+        + "|---" * 11
         + "|\n"
     )
-    body = "".join(
-        f"| {r.entry.name} | {r.entry.defect or 'none'} | {r.entry.target.dim} | "
-        f"{f'{r.entry.moments.kl:.1e}' if r.entry.moments else ''} | {r.entry.size or ''} | {r.entry.blind or ''} | "
-        f"{_shown(r.median)} | {_shown(r.p90)} | {f'{r.ratio:.2f}' if r.entry.size else ''} |\n"
-        for r in rows
+    return head + "\n".join(_cells(r) for r in rows)
+
+
+def _cells(r: Row) -> str:
+    e = r.entry
+    cells = (
+        e.name,
+        e.defect or "none",
+        e.target.dim,
+        f"{e.moments.kl:.1e}" if e.moments else "",
+        e.size or "",
+        e.blind or "",
+        _shown(r.median),
+        _shown(r.p90),
+        f"{r.ratio:.2f}" if e.size and e.size >= 500 else "",
+        f"{r.p90 / e.limit:.2f}{'' if r.reached else ' *'}" if e.defect else "",
+        max(set(r.families), key=r.families.count) if e.defect else "",
     )
-    (out / "bank.md").write_text(f"{head}{body}\n{summary(rows)}\n", encoding="utf-8")
-    data = [
-        {"name": r.entry.name, "np": r.entry.size, "blind": r.entry.blind, "stops": r.stops}
-        for r in rows
-    ]
-    (out / "bank.json").write_text(
-        json.dumps(data, indent=1).replace("Infinity", '"inf"'), encoding="utf-8"
-    )
+    return "| " + " | ".join(str(c) for c in cells) + " |"
+
+
+def _as_json(row: Row, first: int) -> dict[str, Any]:
+    stops = [None if math.isinf(s) else s for s in row.stops]
+    return {
+        "first": first,
+        "stops": stops,
+        "families": row.families,
+        "seconds": row.seconds,
+    }
+
+
+def _kept(out: Path | None) -> dict[str, Any]:
+    path = out / "bank.json" if out else None
+    return json.loads(path.read_text(encoding="utf-8")) if path and path.exists() else {}
+
+
+def _remembered(entry: Entry, kept: dict[str, Any], first: int, runs: int) -> Row | None:
+    found = kept.get(entry.name)
+    if found is None or found["first"] != first or len(found["stops"]) != runs:
+        return None
+    stops = [math.inf if s is None else float(s) for s in found["stops"]]
+    return Row(entry, stops, found["families"], found["seconds"])
 
 
 if __name__ == "__main__":
