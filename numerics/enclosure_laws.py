@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from ..theory._checks import bad
@@ -52,6 +52,14 @@ class ExactMixture:
     weights: tuple[Fraction, ...]
     means: tuple[Fraction, ...]
     variances: tuple[Fraction, ...]
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        """Once: integrands look up constants by the law, and fractions are slow to hash."""
+        return hash((self.weights, self.means, self.variances))
 
     @classmethod
     def make(
@@ -152,7 +160,14 @@ class ExactMixture:
 
     def relative(self, z: Any) -> tuple[Any, Any, Any]:
         """``(e, R, G)`` with ``p = e R`` and ``p' = e G``: the score is ``G / R``."""
-        return self.relative_curvature(z)[:3]
+        acb = library().acb
+        _, e, ratios = self.ratios(z)
+        total, slope = acb(0), acb(0)
+        for rho, (_, m, _, inverse) in zip(
+            ratios, _constants(self, library().ctx.prec), strict=True
+        ):
+            total, slope = total + rho, slope + (m - z) * inverse * rho
+        return e, total, slope
 
     def relative_curvature(self, z: Any) -> tuple[Any, Any, Any, Any]:
         """``(e, R, G, H)``: besides those of :meth:`relative`, ``p'' = e H``."""

@@ -23,8 +23,9 @@ How to write one (``theory/symbolic/identities.py`` has short examples)::
 
 Steps that check something: :func:`equal` (pointwise equality; matrices entry by entry), :func:`same_integral`
 (integrands that differ by the divergence of an explicit flux), :func:`solves` (residuals of differential
-equations and initial values), :func:`positive_step`. :func:`rule` checks nothing: it names a theorem whose
-hypotheses are printed as "not checked". A derivation is PROVED if every checking step is and there is one.
+equations and initial values), :func:`positive_step`, :func:`greater`. :func:`rule` checks nothing: it names a
+theorem whose hypotheses are printed as "not checked". A derivation is PROVED if every checking step is and there
+is one.
 
 A universal claim is a pointwise identity in undefined functions, which then holds for all of them. Mutants are
 the same factory called with ``wrong=name``: they must not be proved, with the status that is declared.
@@ -35,7 +36,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import sympy as sp
@@ -78,9 +79,18 @@ class Step:
     def run(self, domain: Domain, timeout: float | None = None) -> Iterator[ZeroTest]:
         """The tests of the step, in order."""
         for expr in self.checks:
-            yield is_zero(expr, domain=domain, using=self.using, timeout=timeout)
+            if timeout is None:
+                yield _tested(sp.sympify(expr), domain, tuple(self.using.items()))
+            else:
+                yield is_zero(expr, domain=domain, using=self.using, timeout=timeout)
         for expr in self.above:
             yield is_positive(expr, domain=domain)
+
+
+@lru_cache(maxsize=4096)
+def _tested(expr: Any, domain: Domain, using: tuple[Any, ...]) -> ZeroTest:
+    """A derivation and its wrong versions have most of their steps in common."""
+    return is_zero(expr, domain=domain, using=dict(using))
 
 
 def equal(
@@ -179,6 +189,13 @@ def positive_step(name: str, expr: Any, *, because: str = "") -> Step:
     return Step(name=name, shown=((expr, 0),), relation=">", above=(expr,), because=because)
 
 
+def greater(name: str, left: Any, right: Any, *, because: str = "") -> Step:
+    """``left > right`` at every point of the domain."""
+    return Step(
+        name=name, shown=((left, right),), relation=">", above=(sp.sympify(left) - right,), because=because,
+    )  # fmt: skip
+
+
 def rule(
     name: str,
     before: Any,
@@ -271,20 +288,14 @@ class Derivation:
     ) -> None:
         if len(mutants) < 2 or PROVED in mutants.values():
             raise bad(
-                "mutants",
-                f"{dict(mutants)} in {name}",
-                "at least two, none of them PROVED",
-                "add wrong formulas",
-            )
+                "mutants", f"{dict(mutants)} in {name}", "at least two, none of them PROVED", "add wrong formulas",
+            )  # fmt: skip
         if wrong is not None and wrong not in mutants:
             raise bad("wrong", repr(wrong), f"one of {', '.join(mutants)}", "correct the name")
         if not any(step.checks or step.above for step in steps):
             raise bad(
-                "steps",
-                f"no step of {name} that checks anything",
-                "at least one",
-                "add an equality",
-            )
+                "steps", f"no step of {name} that checks anything", "at least one", "add an equality",
+            )  # fmt: skip
         self.name, self.title, self.statement, self.formula = name, title, statement, formula
         self.domain, self.steps, self.mutants = domain, tuple(steps), dict(mutants)
         self.source, self.wrong, self.timeout = source, wrong, None
@@ -381,6 +392,6 @@ def renamed(derivation: Derivation, **changes: Any) -> Derivation:
 
 
 __all__ = [
-    "DECAY", "LINEAR_ODE", "Checked", "Derivation", "Factory", "Step", "differences", "equal", "point",
+    "DECAY", "LINEAR_ODE", "Checked", "Derivation", "Factory", "Step", "differences", "equal", "greater", "point",
     "positive_step", "renamed", "replace", "rule", "same_integral", "solves",
 ]  # fmt: skip

@@ -51,6 +51,15 @@ class Domain:
             dummy = sp.Dummy(real=True) if sign == "real" else sp.Dummy(positive=True)
             _no_more(function, dummy.assumptions0, f"the sign {sign!r}")
 
+    def _key(self) -> tuple[frozenset[Any], frozenset[Any]]:
+        return frozenset(self.symbols.items()), frozenset(self.functions.items())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Domain) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
     def with_symbols(self, symbols: Mapping[sp.Symbol, Interval]) -> Domain:
         """The same domain with further symbols."""
         return Domain({**self.symbols, **symbols}, self.functions)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from .zero import PROVED, compact
+from .zero import PROVED, at_several_points, compact
 
 if TYPE_CHECKING:
     from .derivation import Checked, Derivation
@@ -48,8 +48,9 @@ def short(expr: Any) -> Any:
         return sp.sympify(expr)
     nodes: list[Any] = sorted(expr.atoms(sp.Derivative), key=lambda n: -int(n.count_ops()))
     names = {n: _symbol(compact(n)) for n in nodes if isinstance(n.expr, AppliedUndef)}
+    places = at_several_points(expr)
     for node in expr.atoms(AppliedUndef):
-        if all(a.is_Symbol for a in node.args):
+        if all(a.is_Symbol for a in node.args) and node.func not in places:
             names[node] = _symbol(compact(node))
     return expr.xreplace(names)
 

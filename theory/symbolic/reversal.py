@@ -95,16 +95,16 @@ def probability_flow(wrong: str | None = None) -> Derivation:
 
 def reverse_general(wrong: str | None = None) -> Derivation:
     """Reversal with a diffusion matrix ``D(x, t) = G G^T``: the drift carries the divergence of D."""
-    p, eta = _P(*_X, _T), _ETA(_T)
-    weight = {"half-score": sp.Rational(1, 2)}.get(wrong or "", (1 + eta**2) / 2)
+    p, general = _P(*_X, _T), _ETA(_T)
     divergence = {"no-divergence": 0, "half-divergence": sp.Rational(1, 2)}.get(wrong or "", 1)
 
     def entry(i: int, j: int) -> Expr:
         return _D[min(i, j), max(i, j)](*_X, _T)
 
-    def pair(i: int, j: int) -> tuple[Any, Any]:
+    def pair(i: int, j: int, eta: Any = general) -> tuple[Any, Any]:
         """Backward and forward summand of one ordered pair."""
         dij = entry(i, j)
+        weight = sp.Rational(1, 2) if wrong == "half-score" else (1 + eta**2) / 2
         b = -weight * (divergence * dij.diff(_X[j]) + dij * sp.Derivative(sp.log(p), _X[j]))
         twice = (dij * p).diff(_X[i], _X[j]) / 2
         return -sp.Derivative(b * p, _X[i]) - eta**2 * twice, twice
@@ -115,6 +115,8 @@ def reverse_general(wrong: str | None = None) -> Derivation:
     steps = [
         equal("the summand of a pair i ≠ j (here x, y)", *pair(0, 1)),
         equal("the summand of i = j (here x); this is also d = 1, with g² = D", *pair(0, 0)),
+        equal("the reverse SDE (η = 1), a pair i ≠ j", *pair(0, 1, sp.Integer(1))),
+        equal("the reverse SDE (η = 1), i = j", *pair(0, 0, sp.Integer(1))),
     ]
     for d in (2, 3):
         sums = [pair(i, j) for i in range(d) for j in range(d)]

@@ -12,7 +12,7 @@ from .zero import REFUTED
 
 _X = sp.symbols("x y z")
 _P = sp.Function("p")
-_A, _D, _V, _V0, _TH, _E = sp.symbols("a d v V theta epsilon")
+_A, _D, _H, _V, _V0, _TH, _E = sp.symbols("a d h v V theta epsilon")
 
 
 def langevin(wrong: str | None = None) -> Derivation:
@@ -76,7 +76,7 @@ def ula(wrong: str | None = None) -> Derivation:
         formula=r"V_\infty=\frac{v}{1-d/(2v)},\quad V_{k+1}-V_\infty=\left(1-\frac dv\right)^2(V_k-V_\infty),\quad"
         r"0<d<2v",
         domain=Domain(
-            {_D: POSITIVE, _V: POSITIVE, _V0: REAL, _TH: UNIT, _E: POSITIVE, _X[0]: REAL, _X[1]: REAL}
+            {_D: POSITIVE, _H: POSITIVE, _V: POSITIVE, _V0: REAL, _TH: UNIT, _E: POSITIVE, _X[0]: REAL, _X[1]: REAL}
         ),
         steps=(
             equal(
@@ -87,6 +87,10 @@ def ula(wrong: str | None = None) -> Derivation:
             equal("the fixed point", step(stationary), stationary, because="the stationary variance"),
             equal("the distance from it", step(_V0) - stationary, rate * (_V0 - stationary)),
             equal("the bias", stationary - _V, bias * _D / (1 - bias * _D / _V), because="d/2 to first order"),
+            equal(
+                "in the convention x + (h/2) s + √h z", stationary.subs(_D, _H / 2), _V / (1 - _H / (4 * _V)),
+                because="d = h/2, so that 0 < d < 2v is 0 < h < 4v",
+            ),
             equal("the contraction", 1 - rate, _D / _V * (2 - _D / _V), because="positive if and only if d < 2v"),
             positive_step("stable: d = 2v θ with 0 < θ < 1", (1 - rate).subs(inside)),
             positive_step("divergent: d = 2v (1 + ε) with ε > 0", (rate - 1).subs(outside)),

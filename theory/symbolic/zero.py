@@ -157,9 +157,11 @@ class Jets:
                 self.free &= distinct and all(a.is_Symbol for a in inner.args)
             else:
                 self.free = False
+        several = at_several_points(e)
         for node in e.atoms(AppliedUndef):
             sign = domain.functions[node.func]
-            self.stand_in[node] = sp.Dummy(compact(node), **{sign: True})
+            name = str(node) if node.func in several else compact(node)
+            self.stand_in[node] = sp.Dummy(name, **{sign: True})
             self.places.setdefault(node.func, set()).add(node.args)
             (self.positive if sign == "positive" else self.real).add(self.stand_in[node])
         left = [d for d in self.stand_in if isinstance(d, sp.Derivative)]
@@ -218,6 +220,13 @@ def compact(node: Any) -> str:
     if isinstance(node, AppliedUndef):
         return node.func.__name__ if all(a.is_Symbol for a in node.args) else str(node)
     return str(node)
+
+
+def at_several_points(e: Any) -> set[Any]:
+    """Functions that stand at more than one point, whose values need their arguments beside them."""
+    nodes = e.atoms(AppliedUndef)
+    seen = [node.func for node in nodes]
+    return {f for f in seen if seen.count(f) > 1}
 
 
 def _refute(

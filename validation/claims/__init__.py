@@ -35,11 +35,13 @@ _SECTIONS: tuple[str, ...] = (
     "off_manifold",
     "stationarity",
     "langevin",
+    "ascent",
     "limits",
     "mixing",
     "annealing",
     "step_counts",
     "noising",
+    "one_step",
     "diffusions",
     "near_the_data",
     "flow_or_noise",
@@ -58,8 +60,22 @@ _SECTIONS: tuple[str, ...] = (
 
 #: Modules of :mod:`additions`, each with ``ADDED: dict[str, Addition]``.
 _ADDITIONS: tuple[str, ...] = (
+    "proved_scores",
     "proved_objectives",
+    "proved_langevin",
+    "proved_dynamics",
+    "proved_guidance",
     "consequences_dynamics",
+    "consequences_decimals",
+    "consequences_scores",
+    "consequences_objectives",
+    "consequences_losses",
+    "enclosed_objectives",
+    "enclosed_scores",
+    "enclosed_posteriors",
+    "enclosed_levels",
+    "enclosed_dynamics",
+    "enclosed_laws",
 )
 
 __all__ = ["CLAIMS", "Ledger"]

@@ -24,7 +24,7 @@ HALF = math.sqrt(2 * math.log(2))  #: where a Gaussian has half its height, in s
 
 
 @cache
-def _wide_and_narrow() -> GaussianMixture:
+def wide_and_narrow() -> GaussianMixture:
     """A wide mode, and a narrow, much higher one to its right."""
     return GaussianMixture([0.5, 0.5], [[0.0, 0.0], [8.0, 1.0]], [9.0, 0.01])
 
@@ -69,7 +69,7 @@ def _nearest(change: Callable[[Vector], Vector]) -> Check:
     """Largest angle between an arrow and the way to the nearest point where a mode has half its height."""
 
     def check(ctx: Context) -> Evidence:
-        law = _wide_and_narrow()
+        law = wide_and_narrow()
         angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
         x = law.means[1] + 0.8 * np.stack([np.cos(angle), np.sin(angle)], 1)
         # Around the narrow mode, outside the wide one's half height at 3.5: the narrow one is nearer.
@@ -94,7 +94,7 @@ def _steepest(change: Callable[[Vector], Vector]) -> Check:
 
     def check(ctx: Context) -> Evidence:
         gaps, errors, count = [], [], 0
-        for law in (_wide_and_narrow(), skewed_2d(), skewed_8d()):
+        for law in (wide_and_narrow(), skewed_2d(), skewed_8d()):
             rng = np.random.default_rng(4)
             x = law.means[0] + rng.standard_normal((20, law.dim))
             s = change(law.score(x))
@@ -155,7 +155,7 @@ def _uphill(sign: float, mixture: bool = False) -> Check:
     def check(ctx: Context) -> Evidence:
         tilted, x, _ = _ellipse(400.0, 3.0, 400)
         line = np.linspace(-6.0, 7.5, 300)[:, None]  # misses the modes
-        two = _wide_and_narrow()
+        two = wide_and_narrow()
         cases = (
             [(two, line * [1.0, 1.0], two.means[1])]
             if mixture
@@ -190,7 +190,7 @@ def _aside(s: Vector) -> Vector:
 
 
 def _picture(ctx: Context) -> Mapping[str, Any]:
-    law = _wide_and_narrow()
+    law = wide_and_narrow()
     x, y = np.linspace(5.5, 10.5, 17), np.linspace(-1.0, 3.0, 15)
     points = np.stack(np.meshgrid(x, y), axis=-1)
     score = law.score(points)

@@ -233,7 +233,7 @@ CLAIMS: tuple[Claim, ...] = (
         "S8.a",
         r"$e^{-3.125} = VALUE$",
         "left",
-        {"wrong-point": Example(x="0.4")},
+        {"wrong-point": Example(x="0.4"), "variance-one-half": _WIDE},
         "0.0440",
         "0.0439",
     ),
@@ -241,7 +241,7 @@ CLAIMS: tuple[Claim, ...] = (
         "S8.b",
         r"$e^{-3.125} + e^{-1.125} = VALUE$",
         "sum",
-        {"modes-at-1.5": _SHIFTED},
+        {"modes-at-1.5": _SHIFTED, "variance-one-half": _WIDE},
         "0.3687",
         "0.3686",
     ),
@@ -249,7 +249,7 @@ CLAIMS: tuple[Claim, ...] = (
         "S8.c",
         r"$2.5\,e^{-3.125} = VALUE$",
         "pull-left",
-        {"modes-at-1.5": _SHIFTED},
+        {"modes-at-1.5": _SHIFTED, "variance-one-half": _WIDE},
         "0.1100",
         "0.1098",
     ),
@@ -257,7 +257,7 @@ CLAIMS: tuple[Claim, ...] = (
         "S8.d",
         r"$1.5\,e^{-1.125} = VALUE$",
         "pull-right",
-        {"modes-at-1.5": _SHIFTED},
+        {"modes-at-1.5": _SHIFTED, "variance-one-half": _WIDE},
         "0.4871",
         "0.4870",
     ),
@@ -274,7 +274,12 @@ CLAIMS: tuple[Claim, ...] = (
         "S8.g",
         r"the noise $\sqrt{h} z$ nearly cancels the drift $\frac{h}{2} s$",
         checks={"rest": _cancels(0.0, 0.2)},
-        mutants={"rest": [named(_cancels(0.0, 0.2, Example(z="0.3")), "sign-of-noise")]},
+        mutants={
+            "rest": [
+                named(_cancels(0.0, 0.2, Example(z="0.3")), "sign-of-noise"),
+                named(_cancels(0.0, 0.2, Example(noise_power="1")), "noise-h"),
+            ]
+        },
         source=SOURCE,
         assumptions=(_NEARLY,),
         correction=Claim(
@@ -282,7 +287,12 @@ CLAIMS: tuple[Claim, ...] = (
             r"the noise $\sqrt{h} z = -0.0949$ outweighs the drift $\frac{h}{2} s = 0.0512$: their sum is "
             r"between $-0.9$ and $-0.8$ of the drift",
             checks={"rest": _cancels(0.8, 0.9)},
-            mutants={"rest": [named(_cancels(0.8, 0.9, Example(z="-0.17")), "smaller-noise")]},
+            mutants={
+                "rest": [
+                    named(_cancels(0.8, 0.9, Example(z="-0.17")), "smaller-noise"),
+                    named(_cancels(0.8, 0.9, Example(drift_share="1")), "full-step"),
+                ]
+            },
             group="ledger",
         ),
         finding=lambda evidence: evidence["rest"].message,

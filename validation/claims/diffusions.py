@@ -142,7 +142,11 @@ def _reversal(
             "decided for VP and VE, on mixtures in one and two dimensions and on a Gaussian",
         ),
         correction=correction,
-        finding=lambda evidence: evidence["variance"].message + ".",
+        finding=lambda evidence: (
+            f"{evidence['variance'].message}. With a factor c of the score and eta of the noise the marginals are "
+            r"kept exactly when $c - \eta^2/2 = \frac12$, for g free of x (else see D9): here $c - \eta^2/2$ is "
+            f"{c - eta**2 / 2:g}, and the residual {evidence['fokker-planck'].value:.1g} of its terms."
+        ),
         figure=marginals_over_time if id == "D2" else None,
         role="printed" if printed else "required",
         group="ledger",

@@ -129,7 +129,7 @@ def _kl(p: EigenLaw, q: EigenLaw) -> float:
     return 0.5 * float(np.sum(ratio - 1 - np.log(ratio) + (p.mean - q.mean) ** 2 / q.variance))
 
 
-def _divergence_left(noise: bool, allowed: tuple[float, float]) -> Check:
+def _divergence_left(noise: bool, allowed: tuple[float, float], *, euler: bool = False) -> Check:
     """Smallest or largest ``KL`` at the end over ``KL`` where the error enters, at four times."""
 
     def check(ctx: Context) -> Evidence:
@@ -139,7 +139,9 @@ def _divergence_left(noise: bool, allowed: tuple[float, float]) -> Check:
             right = reverse.marginal(t)
             wrong = EigenLaw(right.mean + 0.4, right.variance * [1.6, 0.7], right.vectors)
             move = _bridge(reverse, t, END) if noise else reverse.flow(t, END)
-            shares.append(_kl(wrong.push(move), right.push(move)) / _kl(wrong, right))
+            if euler:
+                move = reverse.euler_maruyama(t, END, eta=0.0)
+            shares.append(_kl(wrong.push(move), reverse.marginal(END)) / _kl(wrong, right))
         k = int(np.argmax(np.abs(np.array(shares) - 1))) if not noise else int(np.argmax(shares))
         name = "reverse SDE" if noise else "flow"
         return number(
@@ -235,16 +237,36 @@ CLAIMS: tuple[Claim, ...] = (
                 named(_accumulates(FAR, (1.2, np.inf), etas=(1.0, 0.0)), "rules-swapped"),
                 named(_accumulates(FAR, (1.2, np.inf), etas=(0.0, 0.0)), "no-noise"),
             ],
-            "kept": [named(_divergence_left(True, (1 - 1e-9, 1 + 1e-9)), "with-noise")],
-            "corrected": [named(_divergence_left(False, (0.0, 0.9)), "without-noise")],
+            "kept": [
+                named(_divergence_left(True, (1 - 1e-9, 1 + 1e-9)), "with-noise"),
+                named(_divergence_left(False, (1 - 1e-9, 1 + 1e-9), euler=True), "one-euler-step"),
+            ],
+            "corrected": [
+                named(_divergence_left(False, (0.0, 0.9)), "without-noise"),
+                named(_divergence_left(True, (0.0, 0.5)), "half-from-every-time"),
+            ],
             "forgetting": [
                 named(_forgetting(eta=0.0), "without-noise"),
                 named(_forgetting(power=2.0), "correlation-squared"),
             ],
-            "opposite": [named(_accumulates(FAR, (0.0, 0.8), deciding=False), "other-target")],
-            "score": [named(_score_error(0.05, (0.0, 0.8), deciding=False), "late")],
+            "opposite": [
+                named(_accumulates(FAR, (0.0, 0.8), deciding=False), "other-target"),
+                named(
+                    _accumulates(NEAR, (0.0, 0.8), etas=(1.0, 0.0), deciding=False),
+                    "rules-swapped",
+                ),
+            ],
+            "score": [
+                named(_score_error(0.05, (0.0, 0.8), deciding=False), "late"),
+                named(
+                    _score_error(1.0, (0.0, 0.8), share=5.0, deciding=False), "score-five-times"
+                ),
+            ],
             "score-late": [
-                named(_score_error(0.05, (1.2, np.inf), share=0.5, deciding=False), "score-halved")
+                named(
+                    _score_error(0.05, (1.2, np.inf), share=0.5, deciding=False), "score-halved"
+                ),
+                named(_score_error(1.0, (1.2, np.inf), deciding=False), "from-the-start"),
             ],
         },
         source=("004",),

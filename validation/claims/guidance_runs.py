@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import Any
 
 import numpy as np
-from scipy import integrate
+from scipy import integrate, interpolate
 
 from ...theory.diffusions import VP
 from ...theory.guidance import ClassMixture, GaussianObservation
@@ -143,7 +144,7 @@ NODES = np.linspace(-7.0, 7.0, 121)  #: normal deviations at which the flow on t
 
 
 @cache
-def _tilted_at(t: float) -> tuple[float, float]:
+def tilted_at(t: float) -> tuple[float, float]:
     """Mean and standard deviation of the noised tilted law on the line."""
     x, w = _tilted_grid()
     mean = float(w @ x)
@@ -152,9 +153,10 @@ def _tilted_at(t: float) -> tuple[float, float]:
     return float(k.scale) * mean, float(k.scale**2 * variance + k.variance) ** 0.5
 
 
-@cache
-def _images(field: str) -> Vector:
-    """Ends of the flow from the nodes; at t = 1 the scale is .0066 and the noised law is normal to its cube."""
+def _carried(
+    field: str, begin: Vector, times: tuple[float, float], *, rtol: float = 1e-6
+) -> Vector:
+    """Where the flow on the line carries points from the first time to the second."""
     law = classes_1d()
     fields: dict[str, Any] = {
         "guided": law.guided(LABEL, WEIGHT),
@@ -163,22 +165,52 @@ def _images(field: str) -> Vector:
         "unconditional": law.guided(LABEL, 0.0),
     }
     flow = reverse_drift(fields[field], VP(), 0.0)
-    mean, std = _tilted_at(START)
     return integrate.solve_ivp(
         lambda t, y: flow(y[:, None], float(t))[:, 0],
-        (START, NEAR),
-        mean + std * NODES,
+        times,
+        begin,
         method="DOP853",
-        rtol=1e-6,
-        atol=1e-8,
+        rtol=rtol,
+        atol=1e-2 * rtol,
     ).y[:, -1]
+
+
+@cache
+def _images(field: str) -> Vector:
+    """Ends of the flow from the nodes; at t = 1 the scale is .0066 and the noised law is normal to its cube."""
+    mean, std = tilted_at(START)
+    return _carried(field, mean + std * NODES, (START, NEAR))
+
+
+def share_below(field: str, x: float) -> float:
+    """Share of the draws of the flow that end below ``x``, between the ends from the nodes."""
+    ends = _images(field)
+    # The ends increase with the start; a cubic between nodes of which two lie in the gap of the modes.
+    k = int(np.clip(np.searchsorted(ends, x), 2, len(ends) - 2))
+    near = slice(k - 2, k + 2)
+    at = float(interpolate.PchipInterpolator(ends[near], NODES[near])(x))
+    return 0.5 * math.erfc(-at / math.sqrt(2))
+
+
+def share_by_path(field: str, x: float, *, rtol: float) -> float:
+    """The same share from the one path that ends at ``x``, followed back to the start."""
+    mean, std = tilted_at(START)
+    at = float(_carried(field, np.array([x]), (NEAR, START), rtol=rtol)[0])
+    return 0.5 * math.erfc((mean - at) / (std * math.sqrt(2)))
+
+
+def tilted_share(x: float) -> float:
+    """Share of the noised tilted law below ``x``."""
+    kernel = VP().kernel(NEAR)
+    law = _NoisedTilted().diffuse(float(kernel.scale), float(kernel.variance))
+    return float(law.cdf(np.array([x])))
 
 
 def mixture_run(field: str) -> Check:
     """Mean and standard deviation that the flow returns on two classes, from the images of normal nodes."""
 
     def check(ctx: Context) -> Evidence:
-        ends, (goal, width) = _images(field), _tilted_at(NEAR)
+        ends, (goal, width) = _images(field), tilted_at(NEAR)
 
         def moments(step: int) -> Vector:
             g = np.exp(-0.5 * NODES[::step] ** 2)

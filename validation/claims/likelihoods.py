@@ -9,11 +9,12 @@ it is the density up to a constant and the constant is fixed by the integral.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import numpy as np
-from scipy import integrate
+from scipy import integrate, special
 
 from ...numerics.likelihood import Likelihood, flow_log_likelihood
 from ...theory.marginals import marginal
@@ -24,7 +25,7 @@ from ..claim import Check, Claim, Context
 from ..evidence import Evidence
 from ..report import listed
 from .laws import points_of, skewed_1d, skewed_2d, skewed_8d
-from .tools import EPS, agreement, named
+from .tools import EPS, agreement, named, number
 
 POINTS = 16
 #: enough noise that the law at the last time is N(0, I) to a few 1e-5 in the mean, whatever the data
@@ -87,7 +88,7 @@ def _flow(volume: float = 1.0, factor: float = 1.0) -> Check:
 COMMON = {"VP up to beta = 20": VP(), "VE up to sigma = 50": VE()}
 
 
-def _last_law(usual: bool) -> Check:
+def _last_law(usual: bool, volume: float = 1.0) -> Check:
     """The same under the common settings, in the plane, from the exact last law or the usual prior."""
 
     def check(ctx: Context) -> Evidence:
@@ -95,7 +96,8 @@ def _last_law(usual: bool) -> Check:
         for name, sde in COMMON.items():
             x, found = _carried(2, sde)
             truth = law.log_prob(x)
-            exact = marginal(law, sde, sde.t_max).log_prob(found.end) + found.change
+            last = marginal(law, sde, sde.t_max).log_prob(found.end)
+            exact = last + volume * found.change
             off = found.value - truth
             rests.append(off if usual else exact - truth)
             bounds.append(float(found.error.max()))
@@ -146,6 +148,57 @@ def _one_level(factor: float = 1.0, normalised: bool = True) -> Check:
     return check
 
 
+PIECES, SHARE = (
+    ((-2.0, -1.0), (0.5, 2.0)),
+    0.3,
+)  #: data uniform on two intervals, and the share of the first
+
+
+def _two_pieces(at_zero: bool = False, share: float = SHARE) -> Check:
+    """Share of the first interval, from the score of the noised law alone: integrated, normalised, its mean taken.
+
+    Args:
+        at_zero: use the score of the data on the intervals, which is zero, in place of that of the noised law.
+        share: of the law that the score is taken of.
+    """
+
+    def check(ctx: Context) -> Evidence:
+        std = 0.3
+        centres = [0.5 * (a + b) for a, b in PIECES]
+
+        def score(x: Vector) -> Vector:
+            q, slope = np.zeros_like(x), np.zeros_like(x)
+            for (a, b), w in zip(PIECES, (share, 1 - share), strict=True):
+                q += w * (special.ndtr((b - x) / std) - special.ndtr((a - x) / std)) / (b - a)
+                edges = [np.exp(-0.5 * ((x - c) / std) ** 2) for c in (a, b)]
+                slope += w * (edges[0] - edges[1]) / ((b - a) * std * np.sqrt(2 * np.pi))
+            return slope / q
+
+        found = []
+        for cells in (1000, 2000):
+            x = np.linspace(-4.0, 4.0, cells + 1)
+            if at_zero:
+                mass = np.array([float(a <= v <= b) for v in x for a, b in PIECES])
+                mass = mass.reshape(len(x), 2).sum(1)
+            else:
+                height = integrate.cumulative_simpson(score(x), x=x, initial=0.0)
+                mass = np.exp(height - height.max())
+            mean = float(x @ mass / mass.sum())
+            found.append((centres[1] - mean) / (centres[1] - centres[0]))
+        piece = number(
+            found[1],
+            error=abs(found[1] - found[0]) + 1e-8,
+            allowed=(SHARE - 1e-5, SHARE + 1e-5),
+            kind="quadrature",
+            n=3000,
+            message=f"for data on two intervals the score at noise {std:g} returns the share {found[1]:.6f} of the "
+            f"first, which is {SHARE:g}",
+        )
+        return replace(piece, deciding=False)
+
+    return check
+
+
 def _along(ctx: Context) -> Mapping[str, Any]:
     """Log-density on a line through the plane, exact and by the flow under two schedules."""
     law = skewed_2d()
@@ -181,14 +234,26 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         "D14",
         "the score at all $t$ is enough for the likelihood",
-        checks={"flow": _flow(), "last-law": _last_law(False), "one-level": _one_level()},
+        checks={
+            "flow": _flow(),
+            "last-law": _last_law(False),
+            "one-level": _one_level(),
+            "pieces": _two_pieces(),
+        },
         mutants={
             "flow": [
                 named(_flow(volume=0.0), "volume-left-out"),
                 named(_flow(volume=-1.0), "sign-of-the-volume"),
                 named(_flow(factor=2.0), "score-not-halved"),
             ],
-            "last-law": [named(_last_law(True), "usual-prior")],
+            "last-law": [
+                named(_last_law(True), "usual-prior"),
+                named(_last_law(False, volume=0.9), "volume-times-0.9"),
+            ],
+            "pieces": [
+                named(_two_pieces(at_zero=True), "score-of-the-data"),
+                named(_two_pieces(share=0.31), "another-share"),
+            ],
             "one-level": [
                 named(_one_level(factor=0.5), "score-halved"),
                 named(_one_level(normalised=False), "not-normalised"),
@@ -205,7 +270,8 @@ CLAIMS: tuple[Claim, ...] = (
             f"{evidence['flow'].message}; no law of the data at the end is needed where the noise has forgotten "
             f"the data; {evidence['last-law'].message}; one score, normalised, is enough in principle (on the "
             f"line off by {evidence['one-level'].value:.0e}): the scores at the other times replace the "
-            "normalising integral."
+            "normalising integral. Where the density is not positive the score at t = 0 is not enough: on separate "
+            f"pieces it is the same for all shares; those at t > 0 are, {evidence['pieces'].message}."
         ),
         figure=_along,
         role="printed",

@@ -198,7 +198,10 @@ CLAIMS: tuple[Claim, ...] = (
                 named(_variation("mixture", 1e-3, 2.0), "score-doubled"),
                 named(_variation("mixture", 1e-3, noise=0.5), "noise-halved"),
             ],
-            "heavy": [named(_variation("heavy", 1e-3, 1.2), "score-times-1.2")],
+            "heavy": [
+                named(_variation("heavy", 1e-3, 1.2), "score-times-1.2"),
+                named(_variation("heavy", 1e-6), "as-fast-as-an-exponential"),
+            ],
             "rate": [
                 named(_gap(2.0), "square-of-the-gap"),
                 named(_gap(1.0, noise=2.0), "gap-of-another-noise"),

@@ -195,7 +195,10 @@ CLAIMS: tuple[Claim, ...] = (
                 named(_law(_quadratic_over_two), "half-for-an-eighth"),
                 named(_law(_linear), "exponential-of-the-distance"),
             ],
-            "tails": [named(_exponential_tails(2.0), "twice-the-rate")],
+            "tails": [
+                named(_exponential_tails(2.0), "twice-the-rate"),
+                named(_exponential_tails(0.5), "half-the-rate"),
+            ],
         },
         source=("000", "003"),
         assumptions=(

@@ -128,7 +128,7 @@ def _time(sde: LinearSDE, std: float) -> float:
     return float(sde.time_of_noise_level(std))
 
 
-def _split(across: Mapping[str, int]) -> Check:
+def _split(across: Mapping[str, int], within: float = 1.0) -> Check:
     """``E|grad log p_t|^2`` over ``(d - r)/sd^2 + I(within)``, two noise levels, two diffusions."""
 
     def check(ctx: Context) -> Evidence:
@@ -139,13 +139,13 @@ def _split(across: Mapping[str, int]) -> Check:
                 t = _time(sde, std)
                 kernel = sde.kernel(t)
                 a, v = float(kernel.scale), float(kernel.variance)
-                within = {
+                inner = {
                     "line": fisher_information(_inside().diffuse(a, v)).value,
                     "sheet": 1 / (a**2 * 1.7 + v) + 1 / (a**2 * 0.3 + v),
                 }
                 for kind, codimension in across.items():
                     found = _information(kind, sde, t, 0.0)
-                    rests.append(found.value / (codimension / v + within[kind]) - 1)
+                    rests.append(found.value / (codimension / v + within * inner[kind]) - 1)
                     bounds.append(found.half_width / found.value)
                     nodes += found.n
         return agreement(
@@ -302,7 +302,10 @@ CLAIMS: tuple[Claim, ...] = (
             "trade": _trade(CODIMENSION),
         },
         mutants={
-            "split": [named(_split(DIMENSION), "dimension-for-codimension")],
+            "split": [
+                named(_split(DIMENSION), "dimension-for-codimension"),
+                named(_split(CODIMENSION, within=0.0), "nothing-within"),
+            ],
             "growth": [
                 named(_growth(thickness=0.1), "data-fill-the-space"),
                 named(_growth(power=2.0), "twice-the-exponent"),

@@ -23,7 +23,8 @@ REACH = float(special.ndtri(1 - 0.5 / SAMPLES))
 Error = Callable[[GaussianMixture, Vector], Vector]
 
 
-def _untrained(law: GaussianMixture, x: Vector) -> Vector:
+def untrained(law: GaussianMixture, x: Vector) -> Vector:
+    """Error of the model ``s = 0``."""
     return -law.score(x)
 
 
@@ -35,10 +36,10 @@ def _tripled(law: GaussianMixture, x: Vector) -> Vector:
     return 2 * law.score(x)
 
 
-ERRORS: tuple[Error, ...] = (_untrained, _fitted, _tripled)
+ERRORS: tuple[Error, ...] = (untrained, _fitted, _tripled)
 
 
-def _parts(error: Error, cut: float, power: float) -> tuple[Estimate, Estimate]:
+def objective_parts(error: Error, cut: float, power: float) -> tuple[Estimate, Estimate]:
     """``int p^power |error|^2`` within ``cut`` thicknesses of the line and beyond, up to 14 of them."""
     law, u, normal = on_line(THICKNESS)
     found = []
@@ -66,7 +67,7 @@ def _share(cut: float = REACH, power: float = 1.0) -> Check:
     def check(ctx: Context) -> Evidence:
         shares = []
         for error in ERRORS:
-            inner, outer = _parts(error, cut, power)
+            inner, outer = objective_parts(error, cut, power)
             low = outer.low / (outer.low + inner.high)
             high = outer.high / (outer.high + inner.low)
             value = outer.value / (outer.value + inner.value)
@@ -123,12 +124,12 @@ def _blind(power: float) -> Check:
     """What an error as large as the score's root mean square, beyond the samples only, adds to the objective."""
 
     def check(ctx: Context) -> Evidence:
-        whole = sum(p.value for p in _parts(_untrained, REACH, power))
+        whole = sum(p.value for p in objective_parts(untrained, REACH, power))
 
         def constant(law: GaussianMixture, x: Vector) -> Vector:
             return np.broadcast_to([1.0, 0.0], x.shape)
 
-        inner, outer = _parts(constant, REACH, power)
+        inner, outer = objective_parts(constant, REACH, power)
         # the error has size one; in units of the mean square score it adds its share of the mass
         added = outer * (1 / (inner.value + outer.value))
         message = (

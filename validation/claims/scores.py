@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -108,11 +109,13 @@ def _mixture(weighting: str) -> Check:
     return check
 
 
-def _quadratic(sign: float) -> Check:
+def _quadratic(sign: float, variances: tuple[float, float] = (1.0, 1.0)) -> Check:
+    """Smallest cosine between the gradient of f and the score of ``N(0, diag(variances))``."""
+
     def check(ctx: Context) -> Evidence:
         x = points_of(skewed_2d())
         slope = sign * gradient(lambda y: -(y**2).sum(-1), x)
-        score = -x
+        score = -x / np.array(variances)
         cosine = (
             (slope * score).sum(1) / np.linalg.norm(slope, axis=1) / np.linalg.norm(score, axis=1)
         )
@@ -122,8 +125,33 @@ def _quadratic(sign: float) -> Check:
             error=32 * EPS,
             allowed=(1 - 1e-9, 1 + 1e-9),
             n=len(x),
-            message="smallest cosine between the gradient of f and the score -x of N(0, I)",
+            message=f"smallest cosine between the gradient of f and the score of "
+            f"N(0, diag({variances[0]:g}, {variances[1]:g})): {worst:.4g}",
         )
+
+    return check
+
+
+def _unequal(formula: Callable[[float], float]) -> Check:
+    """Smallest cosine of ``-x`` and the score ``-x / (k, 1)`` against a formula in k; does not decide."""
+
+    def check(ctx: Context) -> Evidence:
+        angles = np.linspace(0.0, np.pi / 2, 200_001)
+        x = np.stack([np.cos(angles), np.sin(angles)], 1)
+        gaps, found = [], []
+        for k in (2.0, 4.0, 30.0):
+            score = x / np.array([k, 1.0])
+            found.append(float(((x * score).sum(1) / np.linalg.norm(score, axis=1)).min()))
+            gaps.append(found[-1] - formula(k))
+        piece = agreement(
+            np.array(gaps),
+            np.zeros(3),
+            bound=1e-8,  # flat at its minimum, where the angles are 8e-6 apart
+            tolerance=1e-6,
+            message="for variances of ratio 2, 4 and 30 the cosine goes down to "
+            + ", ".join(f"{c:.4f}" for c in found),
+        )
+        return replace(piece, deciding=False)
 
     return check
 
@@ -186,10 +214,27 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         "S7",
         r"for $\mathcal{N}(0, I)$ the gradient of $f(x) = -x_1^2 - x_2^2$ points along the score",
-        checks={"cosine": _quadratic(1.0)},
-        mutants={"cosine": [named(_quadratic(-1.0), "descent")]},
+        checks={
+            "cosine": _quadratic(1.0),
+            "unequal": _unequal(lambda k: 2 * np.sqrt(k) / (k + 1)),
+        },
+        mutants={
+            "cosine": [
+                named(_quadratic(-1.0), "descent"),
+                named(_quadratic(1.0, (4.0, 1.0)), "other-variances"),
+            ],
+            "unequal": [
+                named(_unequal(lambda k: 1.0), "one-for-all"),
+                named(_unequal(lambda k: 2 / (k + 1)), "root-left-out"),
+            ],
+        },
         source=("002",),
         assumptions=("'along' means a cosine of one; the lengths differ by a factor of two",),
+        finding=lambda evidence: (
+            "The gradient is twice the score. It needs a mean of zero and equal variances: "
+            f"{evidence['unequal'].message}, which is "
+            r"$2\sqrt k/(k+1)$."
+        ),
         role="printed",
         group="ledger",
     ),

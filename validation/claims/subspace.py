@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -75,6 +76,30 @@ def _at_points(power: float, inside: bool = False) -> Check:
             message=f"score across a plane in five dimensions against -offset/sigma^{power:g}, "
             f"relative, {SPAN}: largest gap {gap.max():.2g}",
         )
+
+    return check
+
+
+def _thick(thickness: float, limit: float = 1.0) -> Check:
+    """The same for data with a thickness across: largest size over all noise levels, over r/thickness^2 for 0.1."""
+
+    def check(ctx: Context) -> Evidence:
+        _, across = axes()
+        offset = np.array([0.4, -0.2, 0.5])
+        sizes = []
+        for std in LEVELS:
+            law = on_plane(float(np.hypot(thickness, std)))
+            found = law.score((law.means[0] + across @ offset)[None]) @ across
+            sizes.append(float(np.linalg.norm(found) / np.linalg.norm(offset)) * 0.1**2)
+        piece = number(
+            max(sizes),
+            error=1e-9 * max(sizes),
+            allowed=(0.0, limit + 1e-6),
+            n=len(LEVELS),
+            message=f"for data of thickness {thickness:g} across, {SPAN}, it is at most {max(sizes):.4g} times "
+            "r/0.1^2",
+        )
+        return replace(piece, deciding=False)
 
     return check
 
@@ -179,6 +204,7 @@ CLAIMS: tuple[Claim, ...] = (
             "square": _mean_square(2.0),
             "mixture": _mixture_square(2.0),
             "ring": _ring(2.0),
+            "thick": _thick(0.1),
         },
         mutants={
             "point": [
@@ -189,8 +215,15 @@ CLAIMS: tuple[Claim, ...] = (
                 named(_mean_square(4.0), "rate-of-a-fixed-point"),
                 named(_mean_square(2.0, dims=5), "dimension-for-codimension"),
             ],
-            "mixture": [named(_mixture_square(4.0), "rate-of-a-fixed-point")],
-            "ring": [named(_ring(1.0), "one-over-sigma")],
+            "mixture": [
+                named(_mixture_square(4.0), "rate-of-a-fixed-point"),
+                named(_mixture_square(1.0), "one-over-root-sigma"),
+            ],
+            "ring": [named(_ring(1.0), "one-over-sigma"), named(_ring(3.0), "cube-of-sigma")],
+            "thick": [
+                named(_thick(0.0), "no-thickness"),
+                named(_thick(0.1, limit=0.5), "half-the-bound"),
+            ],
         },
         source=("000", "003"),
         assumptions=(
@@ -204,7 +237,7 @@ CLAIMS: tuple[Claim, ...] = (
             "score across is exactly -r/sigma^2 at distance r, whatever the law on the subspace "
             f"(gap {number_of(e['point']):.1g}), and sqrt(codimension)/sigma in root mean square "
             f"(gap {number_of(e['square']):.1g}). Near a curved manifold the first holds to leading order: "
-            f"{e['ring'].message}."
+            f"{e['ring'].message}. Data that fill the space have no such growth: {e['thick'].message}."
         ),
         figure=growth,
         role="printed",

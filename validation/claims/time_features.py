@@ -226,8 +226,14 @@ CLAIMS: tuple[Claim, ...] = (
                 named(_mean(_fourier, _laplace_kernel), "exponential-kernel"),
                 named(_mean(_sines_only, _gaussian_kernel), "sines-only"),
             ],
-            "draws": [named(_drawn(_fourier, _without_two_pi), "two-pi-left-out")],
-            "spread": [named(_spread(lambda s, g: _one_share(s, g) * math.sqrt(2)), "not-halved")],
+            "draws": [
+                named(_drawn(_fourier, _without_two_pi), "two-pi-left-out"),
+                named(_drawn(_sines_only, _gaussian_kernel), "sines-only"),
+            ],
+            "spread": [
+                named(_spread(lambda s, g: _one_share(s, g) * math.sqrt(2)), "not-halved"),
+                named(_spread(lambda s, g: math.sqrt(0.5)), "without-the-kernel"),
+            ],
         },
         source=("001",),
         assumptions=(
