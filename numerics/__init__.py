@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from .control_variates import controlled_sum as controlled_sum
     from .convolved import Convolved as Convolved
     from .convolved import diffused as diffused
+    from .distances import GaussianGap as GaussianGap
+    from .distances import kl_gaussian as kl_gaussian
+    from .distances import w2_gaussian as w2_gaussian
     from .divergence import Divergence as Divergence
     from .divergence import directional as directional
     from .divergence import exact_divergence as exact_divergence
@@ -47,6 +50,11 @@ if TYPE_CHECKING:
     from .estimate import exact_estimate as exact_estimate
     from .estimate import mean_estimate as mean_estimate
     from .estimate import quadrature_estimate as quadrature_estimate
+    from .exact_law import AffineLaw as AffineLaw
+    from .exact_law import Refused as Refused
+    from .exact_law import probe as probe
+    from .exponential import ExponentialSinglestep as ExponentialSinglestep
+    from .exponential import Rule as Rule
     from .features import Features as Features
     from .features import cf_features as cf_features
     from .features import default_features as default_features
@@ -72,6 +80,8 @@ if TYPE_CHECKING:
     from .gaussianise import Gaussianised as Gaussianised
     from .gaussianise import gaussianiser as gaussianiser
     from .goodness import RefutingMachine as RefutingMachine
+    from .kinetic_langevin import underdamped as underdamped
+    from .kinetic_langevin import underdamped_step as underdamped_step
     from .kl_chain import Draws as Draws
     from .kl_chain import KLBound as KLBound
     from .kl_chain import entropy as entropy
@@ -90,6 +100,7 @@ if TYPE_CHECKING:
     from .langevin import ula_step as ula_step
     from .likelihood import Likelihood as Likelihood
     from .likelihood import flow_log_likelihood as flow_log_likelihood
+    from .multistep import ExponentialMultistep as ExponentialMultistep
     from .objective_constants import dsm_constant as dsm_constant
     from .objective_constants import fisher_information as fisher_information
     from .objective_constants import paired as paired
@@ -119,9 +130,13 @@ if TYPE_CHECKING:
     from .solvers import EulerMaruyama as EulerMaruyama
     from .solvers import ExponentialEuler as ExponentialEuler
     from .solvers import Solver as Solver
+    from .stochastic_solvers import Churn as Churn
+    from .stochastic_solvers import OptimalAncestral as OptimalAncestral
+    from .stochastic_solvers import PredictorCorrector as PredictorCorrector
 
 _EXPORTS = {
     "Affine": "gaussian_law",
+    "AffineLaw": "exact_law",
     "Ancestral": "solvers",
     "Convolved": "convolved",
     "DDIM": "solvers",
@@ -142,6 +157,7 @@ _EXPORTS = {
     "Features": "features",
     "FokkerPlanck1D": "fokker_planck",
     "FokkerPlanck2D": "fokker_planck",
+    "GaussianGap": "distances",
     "GaussianReverse": "gaussian_law",
     "Gaussianised": "gaussianise",
     "Heun": "flow_solvers",
@@ -161,6 +177,7 @@ _EXPORTS = {
     "Quadrature": "quadrature",
     "RK4": "flow_solvers",
     "RationalScore": "enclosure_models",
+    "Refused": "exact_law",
     "RefutingMachine": "goodness",
     "SSM": "objectives",
     "ScoreModel": "score_models",
@@ -210,6 +227,7 @@ _EXPORTS = {
     "integrate": "quadrature",
     "karras_sigmas": "solver_grids",
     "kl_bound": "kl_chain",
+    "kl_gaussian": "distances",
     "mala": "langevin",
     "mala_log_ratio": "langevin",
     "mala_step": "langevin",
@@ -220,6 +238,7 @@ _EXPORTS = {
     "normal_mixture_radius": "confidence",
     "paired": "objective_constants",
     "posterior_spread": "objective_constants",
+    "probe": "exact_law",
     "quadrature_estimate": "estimate",
     "quadrature_features": "features",
     "rao_features": "features",
@@ -233,6 +252,15 @@ _EXPORTS = {
     "ula_law": "gaussian_law",
     "ula_stationary": "gaussian_law",
     "ula_step": "langevin",
+    "w2_gaussian": "distances",
+    "Rule": "exponential",
+    "ExponentialSinglestep": "exponential",
+    "ExponentialMultistep": "multistep",
+    "Churn": "stochastic_solvers",
+    "PredictorCorrector": "stochastic_solvers",
+    "OptimalAncestral": "stochastic_solvers",
+    "underdamped": "kinetic_langevin",
+    "underdamped_step": "kinetic_langevin",
 }
 __all__ = sorted(_EXPORTS)  # pyright: ignore[reportUnsupportedDunderAll]
 __getattr__, __dir__ = lazy(__name__, _EXPORTS)

@@ -183,7 +183,7 @@ def test_the_sampler_is_called_no_more_than_it_must():
         return exact(problem, n, steps=steps, rng=rng)
 
     check_sampler(counted, problems=[LINE], steps=(8, 16), tolerance=0.3, budget=64)
-    small = [c for c in calls if c[0] == 32]
+    small = [c for c in calls if c[0] == 37]
     # each step count once, and again with the same, another and a moved start
     assert len(small) == 2 + 3
 
@@ -303,8 +303,8 @@ def _leaves(problem, n, *, steps, rng):
             ["row 3", "NaN"],
         ),
         (_returns(lambda x: x * np.inf), ["inf"]),
-        (_returns(lambda x: x[:-1]), ["31 rows, fewer than the 32"]),
-        (_returns(lambda x: np.hstack([x, x])), ["shape (32, 2), wanted (32, 1)"]),
+        (_returns(lambda x: x[:-1]), ["36 rows, fewer than the 37"]),
+        (_returns(lambda x: np.hstack([x, x])), ["shape (37, 2), wanted (37, 1)"]),
         (_returns(lambda x: x.astype(np.float16)), ["float16"]),
         (_returns(lambda x: x + 1j), ["complex"]),
         (_returns(lambda x: None), ["NoneType"]),
@@ -343,7 +343,7 @@ def test_what_works_goes_on():
 
 def test_a_failure_that_comes_late_is_kept_beside_the_rest():
     def tired(problem, n, *, steps, rng):
-        if n > 32:
+        if n > 37:
             raise MemoryError("too many")
         return exact(problem, n, steps=steps, rng=rng)
 

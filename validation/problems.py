@@ -16,10 +16,12 @@ from typing import Any, Literal
 import numpy as np
 
 from ..numerics.convolved import diffused
+from ..numerics.noise_log import drawing
 from ..numerics.rng import draw
 from ..numerics.solver_grids import KarrasGrid
 from ..theory._checks import bad
 from ..theory.arrays import host, is_torch_array, like, namespace
+from ..theory.mixtures import GaussianMixture
 from ..theory.protocols import Array, Vector
 from ..theory.sde import LinearSDE
 from ._problem_fields import (
@@ -135,9 +137,10 @@ class Problem:
     def prior(self, n: int, *, rng: Any) -> Array:
         """``n`` starting points ``(n, *shape)`` at ``t_max``; a torch generator gives tensors."""
         if self.start == "marginal":
-            return self._draw(self.marginal(self.t_max), n, rng)
+            return self._draw(self.marginal(self.t_max), n, rng, start=True)
         std = float(self.sde.kernel(self.t_max).std)
-        _, z = _noise(n, self.dim, rng)
+        with drawing(start=True, idle_uniforms=True):
+            _, z = _noise(n, self.dim, rng)
         return std * z.reshape((n, *self.shape))
 
     def data(self, n: int, *, t: float = 0.0, rng: Any) -> Array:
@@ -178,7 +181,13 @@ class Problem:
         moved = flow_map(self, y, float(t), float(s)).reshape(np.shape(host(x)))
         return like(moved, x) if is_torch_array(x) else moved
 
-    def _draw(self, law: Any, n: int, rng: Any) -> Array:
+    def _draw(self, law: Any, n: int, rng: Any, *, start: bool = False) -> Array:
+        inner = getattr(law, "law", law)
+        idle = isinstance(inner, GaussianMixture) and inner.components == 1
+        with drawing(start=start, idle_uniforms=idle):
+            return self._drawn(law, n, rng)
+
+    def _drawn(self, law: Any, n: int, rng: Any) -> Array:
         if isinstance(rng, np.random.Generator):
             return draw(law, n, rng=rng).reshape((n, *self.shape))
         u, z = _noise(n, self.dim, rng)

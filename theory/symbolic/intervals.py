@@ -85,10 +85,19 @@ class _Evaluation:
             return product
         if e.is_Pow:
             return self._power(e.base, e.exp)
+        if isinstance(e, sp.Abs):
+            return abs(self.of(e.args[0]))
+        if isinstance(e, sp.sign):
+            return self._sign(self.of(e.args[0]))
         name = type(e).__name__
         if name in self.functions and len(e.args) == 1:
             return self.functions[name](self.of(e.args[0]))
         raise Unknown(name)
+
+    def _sign(self, v: Any) -> Any:
+        if (v > 0) is True or (v < 0) is True:
+            return self.iv.mpf(1 if v > 0 else -1)
+        raise Unknown("sign of an interval that holds zero")
 
     def _over(self, top: Any, bottom: Any) -> Any:
         if 0 in bottom:

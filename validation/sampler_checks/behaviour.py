@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ...theory.arrays import namespace
+from ...numerics.noise_log import NoiseLog
+from ...theory.arrays import like, namespace
 from ...theory.protocols import Array, Vector
 from .._user_code import UserCodeError
 from ..evidence import Allowed, Evidence, Measured, Outcome
@@ -16,7 +17,7 @@ from ..problems import Problem
 from ..verdict import Mutant, NotChecked, Verdict
 from .calls import Call, Caller
 
-ROWS = 32
+ROWS = 37  #: no step count and no usual dimension, so that the axis of the rows is known
 
 
 def finite(
@@ -32,7 +33,7 @@ def finite(
     for k in steps:
         check = f"steps={k}"
         try:
-            calls[k] = _start(caller, problem, k)
+            calls[k] = _start(caller, problem, k, log=NoiseLog(ROWS))
         except UserCodeError as error:
             evidence.append(Evidence.error(check, str(error)))
             continue
@@ -72,19 +73,23 @@ def reproducible(
     }
     pieces, mutants = [], []
     try:
+        draws, extra = first.draws, 0
         again = _start(caller, problem, steps, state=1).draws
-        steady = _gap(first.draws, again) == 0
-        only_global = not steady and (_gap(first.draws, _start(caller, problem, steps).draws) == 0)
+        if first.log is not None and _gap(draws, again) > 0:
+            # The first call was listened to: what is compared must not have been.
+            draws, extra = _start(caller, problem, steps).draws, 1
+        steady = _gap(draws, again) == 0
+        only_global = not steady and (_gap(draws, _start(caller, problem, steps).draws) == 0)
         other = caller.run(problem, ROWS, steps, _generator(caller, problem, "other")).draws
         if deterministic is not None:
             pieces.append(_declared(caller, problem, steps, deterministic))
     except UserCodeError as error:
         return Verdict(**bare, evidence=(Evidence.error("same-state", str(error)),)), False
     pieces[:0] = [
-        _same(first.draws, again, "same-state", caller.seed),
-        _different(first.draws, other, "other-state", caller.seed),
+        _same(draws, again, "same-state", caller.seed),
+        _different(draws, other, "other-state", caller.seed),
     ]
-    nudged = first.draws.copy()
+    nudged = draws.copy()
     nudged[0, 0] = np.nextafter(nudged[0, 0], np.inf)
     for piece in pieces:
         moves = piece.check in ("same-state", "declared-deterministic")
@@ -92,12 +97,12 @@ def reproducible(
         mutants.append(
             _mutant(
                 "last-bit-of-one-number" if moves else "the-same-draws-again",
-                wrong(first.draws, nudged if moves else first.draws, piece.check, caller.seed),
+                wrong(draws, nudged if moves else draws, piece.check, caller.seed),
             )
         )
     finding = ""
     if only_global:
-        ignored = _gap(first.draws, other) == 0
+        ignored = _gap(draws, other) == 0
         finding = "The sampler draws from a global generator" + (
             " and ignores the one it is given." if ignored else " besides the one it is given."
         )
@@ -106,7 +111,7 @@ def reproducible(
         role="informative" if only_global else "required",
         evidence=tuple(pieces),
         mutants=tuple(mutants),
-        samples_used=ROWS * (3 + only_global + 2 * (deterministic is not None)),
+        samples_used=ROWS * (3 + extra + only_global + 2 * (deterministic is not None)),
         finding=finding,
     ), steady or only_global
 
@@ -196,9 +201,19 @@ def _declared(caller: Caller, problem: Problem, steps: int, deterministic: bool)
     return _different(one, two, "declared-random", caller.seed)
 
 
-def _start(caller: Caller, problem: Problem, steps: int, *, state: int = 0) -> Call:
+def started(problem: Problem, start: Vector, caller: Caller) -> Problem:
+    """The problem with given starting points ``(n, d)``, in the library that the sampler wants."""
+    shaped: Array = start.reshape((-1, *problem.shape))
+    if caller.backend == "torch":
+        shaped = like(shaped, problem.prior(1, rng=_generator(caller, problem, "like")))
+    return _Started.of(problem, shaped)
+
+
+def _start(
+    caller: Caller, problem: Problem, steps: int, *, state: int = 0, log: NoiseLog | None = None
+) -> Call:
     rng = _generator(caller, problem, "start")
-    return caller.run(problem, ROWS, steps, rng, state=state)
+    return caller.run(problem, ROWS, steps, rng, state=state, log=log)
 
 
 def _generator(caller: Caller, problem: Problem, part: str) -> Any:

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from ...numerics.designed_noise import tapped
+from ...numerics.noise_log import NoiseLog
 from ...numerics.rng import substream, torch_generator
 from ...theory._checks import bad
 from ...theory.protocols import Vector
@@ -27,11 +29,13 @@ class Call:
         draws: ``(n, d)`` float64.
         evaluations: calls of the score, denoiser, noise or velocity.
         single: whether the draws came in float32.
+        log: the noise that was drawn, if it was listened to.
     """
 
     draws: Vector
     evaluations: int
     single: bool
+    log: NoiseLog | None = None
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,16 @@ class Caller:
         """A fresh generator of the backend for a named part of the run."""
         return self._bridge(substream(self.seed, "check_sampler", *names))
 
-    def run(self, problem: Problem, n: int, steps: int, rng: Any, *, state: int = 0) -> Call:
+    def run(
+        self,
+        problem: Problem,
+        n: int,
+        steps: int,
+        rng: Any,
+        *,
+        state: int = 0,
+        log: NoiseLog | None = None,
+    ) -> Call:
         """Runs the sampler once.
 
         Args:
@@ -70,11 +83,12 @@ class Caller:
             steps: number of steps.
             rng: generator of the backend.
             state: seed of the global generators during the call; the caller's are put back after it.
+            log: listens to the noise that is drawn, or designs it; the filled one is in the answer.
 
         Raises:
             UserCodeError: it raised, hung, or returned NaN or the wrong shape.
         """
-        answer, evaluations = call_user(
+        answer, evaluations, heard = call_user(
             _run,
             self.sampler,
             problem.fresh(),
@@ -82,11 +96,12 @@ class Caller:
             steps,
             rng,
             state,
+            log,
             name="the sampler",
             timeout=self.timeout,
         )
         draws, single = as_draws(answer, n, problem.dim, name="the sampler")
-        return Call(draws, evaluations, single)
+        return Call(draws, evaluations, single, heard)
 
     def source(self, problem: Problem, steps: int) -> Callable[..., Any]:
         """``draw(n, *, rng) -> (n, d)`` of the sampler at ``steps`` steps, for :func:`check_samples`."""
@@ -120,12 +135,22 @@ def backend_of(backend: str | None, sampler: Sampler, device: str | None) -> str
 
 
 def _run(
-    sampler: Sampler, problem: Problem, n: int, steps: int, rng: Any, state: int
-) -> tuple[Any, int]:
+    sampler: Sampler,
+    problem: Problem,
+    n: int,
+    steps: int,
+    rng: Any,
+    state: int,
+    log: NoiseLog | None,
+) -> tuple[Any, int, NoiseLog | None]:
     np.random.seed(state)  # noqa: NPY002 (whoever calls this puts the global states back)
     random.seed(state)
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.manual_seed(state)
-    answer = sampler(problem, n, steps=steps, rng=rng)
-    return answer, problem.evaluations
+    if log is None:
+        answer = sampler(problem, n, steps=steps, rng=rng)
+    else:
+        with tapped(rng, log) as given:
+            answer = sampler(problem, n, steps=steps, rng=given)
+    return answer, problem.evaluations, log

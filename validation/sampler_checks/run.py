@@ -1,7 +1,10 @@
 """``check_sampler``: any sampler, fed with exact scores, against the exact law of what it should return.
 
-The law of the output is judged on samples (the effects of :func:`check_samples`). With N the largest step
-count and p the declared order (1 if none), the tolerance at n steps is ``tolerance * (N/n)^p``.
+Where the law of the output can be known without sampling it is: on Gaussian data from the affine map of the
+noise, in one dimension by pushing quantiles through a deterministic sampler. Then W2 to the data is measured against
+``[0, sqrt(tr Cov) min(1, tolerance (N/n)^p)]``, N the largest step count and p the declared order (1 if none).
+Elsewhere the law is judged on samples (the effects of :func:`check_samples`), with the tolerance
+``tolerance (N/n)^p`` at n steps, and the verdict says why.
 """
 
 from __future__ import annotations
@@ -11,21 +14,26 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ...numerics.exact_law import Refused
 from ...theory._checks import bad, positive
 from ...theory.empirical import PointMasses
+from ..evidence import Outcome
 from ..problems import PROBLEMS, Problem
 from ..provenance import now, provenance
 from ..sample_checks import check_samples, samples_needed
 from ..verdict import NotChecked, Report, Verdict
 from .behaviour import finite, reproducible, rows_independent
 from .calls import Caller, Sampler, backend_of
+from .exact import KnownLaw, Prober, law_verdict
 
 DEFAULT_PROBLEMS = ("mixture-1d", "gaussian-2d", "mixture-8d")
-#: Beyond this the tolerance of an effect leaves nothing that could be refuted.
+#: Beyond this the tolerance of an effect on samples leaves nothing that could be refuted.
 CAP = 0.5
 _MOST = 1_000_000  #: draws for one law by default
 _NUMBERS = 100_000_000  #: numbers drawn beyond what an exact sampler needs: memory in thousands of dimensions
-_NEEDS_LAW = "needs the exact law of the sampler's output; the law was judged on samples"
+_FINE = Outcome.SUPPORTED
+_UNSTEADY = "the same generator gives other draws, see the verdict on reproducible"
+_NEEDS_LAW = "needs the exact law of the sampler's output at several step counts"
 
 
 def check_sampler(
@@ -56,8 +64,9 @@ def check_sampler(
         order: declared order of the method's formula; it scales the tolerance at fewer steps.
         deterministic: declared; a sampler that draws noise on the way is refuted where True, one that draws
             none where False. None leaves it open.
-        tolerance: of every effect at the largest step count, below 1/2: probability for weights and distribution
-            functions, standard deviations for means, relative for variances.
+        tolerance: at the largest step count, below 1/2: W2 in units of ``sqrt(tr Cov)`` where the law is known; on
+            samples of every effect, probability for weights and distribution functions, standard deviations for
+            means, relative for variances.
         budget: draws for one law; by default four times what an exact sampler needs, so that one that uses up
             half of the tolerance is still decided.
         false_alarm: rate for the whole call, split evenly over the laws.
@@ -135,7 +144,8 @@ class _Run:
         subject = {"problem": problem.name, "target": self.caller.name}
         verdict, calls = finite(self.caller, problem, self.counts)
         yield verdict
-        failed = "the sampler failed: see the verdict on finite"
+        failed, steady = "the sampler failed: see the verdict on finite", False
+        mixing: bool | None = None
         if calls:
             least = min(calls)
             verdict, steady = reproducible(
@@ -143,26 +153,41 @@ class _Run:
             )
             yield verdict
             if steady:
-                yield rows_independent(self.caller, problem, least, calls[least])
+                rows = rows_independent(self.caller, problem, least, calls[least])
+                yield rows
+                mixing = None if isinstance(rows, NotChecked) else rows.outcome is not _FINE
             else:
-                reason = "the same generator gives other draws, see the verdict on reproducible"
-                yield NotChecked(claim="rows-independent", subject=subject, reason=reason)
+                yield NotChecked(claim="rows-independent", subject=subject, reason=_UNSTEADY)
         else:
             for claim in ("reproducible", "rows-independent"):
                 yield NotChecked(claim=claim, subject=subject, reason=failed)
+        prober = Prober(self.caller, problem, mixing)
         for k, allowed in zip(self.counts, self.tolerances, strict=True):
             if k not in calls:
-                reason = failed
-            elif allowed >= CAP:
-                reason = f"the tolerance at {k} steps would be {allowed:.3g}, which leaves nothing to refute"
-            else:
-                yield self._law(problem, k, allowed, calls[k].evaluations)
+                yield NotChecked(claim="law", subject={**subject, "steps": k}, reason=failed)
                 continue
-            yield NotChecked(claim="law", subject={**subject, "steps": k}, reason=reason)
+            known: KnownLaw | None = None
+            why = _UNSTEADY
+            if steady:
+                try:
+                    known = prober.law(k, calls[k])
+                except Refused as error:
+                    why = str(error)
+            if allowed >= (CAP if known is None else 1.0):
+                reason = f"the tolerance at {k} steps would be {allowed:.3g}, which leaves nothing to refute"
+                yield NotChecked(claim="law", subject={**subject, "steps": k}, reason=reason)
+                continue
+            about = {**subject, "steps": k, "evaluations": calls[k].evaluations, "clock": "t"}
+            if known is not None:
+                yield law_verdict(known, allowed, k, about, self.caller.seed)
+            else:
+                yield self._law(problem, k, allowed, about, why)
         for claim in ("consistent", "order", "step-order"):
             yield NotChecked(claim=claim, subject=subject, reason=_NEEDS_LAW)
 
-    def _law(self, problem: Problem, steps: int, tolerance: float, evaluations: int) -> Verdict:
+    def _law(
+        self, problem: Problem, steps: int, tolerance: float, subject: dict[str, Any], why: str
+    ) -> Verdict:
         """The law of the output at one step count, by the effects of :func:`check_samples`."""
         # Point masses have no density to compare with: they are judged at the end of sampling.
         atoms = isinstance(problem.law, PointMasses)
@@ -181,14 +206,9 @@ class _Run:
             verdict,
             claim="law",
             statement=f"the draws of {steps} steps have the law of the data at {at}, within {tolerance:.3g}",
-            subject={
-                "problem": problem.name,
-                "target": self.caller.name,
-                "steps": steps,
-                "evaluations": evaluations,
-                "clock": "t",
-            },
-            assumptions=(*verdict.assumptions, f"judged on samples at {at}"),
+            subject=subject,
+            assumptions=(*verdict.assumptions, f"judged on samples at {at}: {why}"),
+            finding=f"Judged on samples: {why}.",
         )
 
     def _draws(self, target: Any, tolerance: float) -> int | None:
