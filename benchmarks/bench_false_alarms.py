@@ -9,6 +9,7 @@ the same as its own is measured on one stream of every control.
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -52,7 +53,7 @@ def chunk(names: list[str], draws: int, first: int) -> list[float]:
         return [peak(name, draws, first + k, ALPHA) for k, name in enumerate(names)]
 
 
-def peaks(runs: int, draws: int, first: int, jobs: int) -> dict[str, list[float]]:
+def peaks(runs: int, draws: int, first: int, jobs: int, seconds: float) -> dict[str, list[float]]:
     """``log10 sup E`` of every stream, by control."""
     order = [name for name, share in MIX.items() for _ in range(share)]
     np.random.default_rng(0).shuffle(order)
@@ -66,6 +67,9 @@ def peaks(runs: int, draws: int, first: int, jobs: int) -> dict[str, list[float]
         for k, (part, found) in enumerate(zip(parts, done, strict=True)):
             for name, value in zip(part, found, strict=True):
                 out[name].append(value)
+            if time.perf_counter() - start > seconds:
+                pool.shutdown(cancel_futures=True)
+                break
             if (k + 1) % 2 == 0:
                 every = [v for values in out.values() for v in values]
                 print(
@@ -101,12 +105,19 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=8_000)
     parser.add_argument("--seed", type=int, default=0, help="first seed")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument(
+        "--seconds", type=float, default=math.inf, help="report what is done by then"
+    )
     parser.add_argument("--page", type=Path, default=None)
     chosen = parser.parse_args()
     with threadpool_limits(limits=1):
         gap = max(abs(peak(name, 2_000, 1, ALPHA) - whole(name, 2_000, 1, ALPHA)) for name in MIX)
     print(f"largest difference from check_samples in log10 e, one stream a control: {gap:.1e}")
-    print(report(peaks(chosen.runs, chosen.draws, chosen.seed, max(1, chosen.jobs)), chosen.draws))
+    found = peaks(chosen.runs, chosen.draws, chosen.seed, max(1, chosen.jobs), chosen.seconds)
+    text = report(found, chosen.draws)
+    print(text)
+    if chosen.page:
+        replace(chosen.page, "alarms", f"```\n{text}\n```")
 
 
 if __name__ == "__main__":
