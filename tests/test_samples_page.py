@@ -1,4 +1,4 @@
-"""The page on samples: its example runs as printed, and it has a row for every sampler of the bank."""
+"""The page on samples: its example runs as printed, and what it says was measured comes from commands that exist."""
 
 from __future__ import annotations
 
@@ -20,18 +20,15 @@ def test_the_example_runs_and_prints_what_it_says(capsys) -> None:
     assert capsys.readouterr().out.split() == promised.split()
 
 
-def test_the_table_names_what_the_bank_holds() -> None:
-    """Builders are named in the sources; making them all would take long."""
+def test_what_was_measured_is_in_its_place() -> None:
     rows = [line.split("|")[1].strip() for line in _between("bank").splitlines() if "|" in line]
-    names = rows[2:]  # below the head
-    assert len(names) == len(set(names)) == 96
-    sources = "".join(p.read_text() for p in (ROOT / "benchmarks" / "bank").glob("*.py"))
-    # names are written out, or made of a stem and numbers
-    stems = [re.sub(r"^exact_", "", re.match(r"[a-z_]*[a-z]", name)[0]) for name in names]
-    assert [s for s in stems if s.split("_random")[0] not in sources] == []
+    assert len(rows) == len(set(rows)) > 70
+    assert "TOO MANY" not in _between("alarms")
+    assert "false alarms" in _between("alarms")
+    assert "every problem supported" in _between("problems")
 
 
 def test_commands_of_the_page_exist() -> None:
-    commands = re.findall(r"python (benchmarks/\w+\.py)", PAGE)
-    assert len(set(commands)) == 4
-    assert all((ROOT / c).exists() for c in commands)
+    commands = set(re.findall(r"python (benchmarks/\w+\.py)", PAGE))
+    assert len(commands) == 4
+    assert [c for c in commands if not (ROOT / c).exists()] == []
