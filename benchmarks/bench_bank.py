@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from bank import Entry, correct, defects
 from page import replace
-from scoreproof.validation import check_samples
+from stream import stream
 from threadpoolctl import threadpool_limits
 
 ALPHA = 1e-3
@@ -82,17 +82,9 @@ def run(entry: Entry, runs: int, *, first: int = 0) -> Row:
     start, stops, families = time.perf_counter(), [], []
     budget = int(_SLACK * entry.limit) if entry.defect else _CORRECT
     for seed in range(first, first + runs):
-        verdict = check_samples(
-            entry.draw,
-            entry.target,
-            exact=True,
-            budget=budget,
-            false_alarm=ALPHA,
-            seed=seed,
-            dtype="float32" if entry.single else "float64",
-        )
-        stops.append(float(verdict.samples_used) if verdict.exact_refuted else math.inf)
-        families.append((verdict.diagnosis.cause or "") if verdict.diagnosis else "")
+        found = stream(entry.name, budget, seed, ALPHA)
+        stops.append(float(found.n) if found.refuting.refuted(ALPHA) else math.inf)
+        families.append(found.refuting.leading)
     return Row(entry, stops, families, time.perf_counter() - start)
 
 

@@ -12,17 +12,13 @@ import argparse
 import math
 import time
 from concurrent.futures import ProcessPoolExecutor
-from functools import cache
 from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
-from bank import Entry, find
+from page import replace
 from scipy import stats
-from scoreproof.numerics.gaussianise import Gaussianiser, gaussianiser
-from scoreproof.numerics.rng import substream
-from scoreproof.validation import check_samples
-from scoreproof.validation._sample_run import Run
-from scoreproof.validation.sample_checks import batch_edges
+from stream import peak, whole
 from threadpoolctl import threadpool_limits
 
 ALPHA = 1e-4
@@ -51,47 +47,13 @@ MIX = {
 }
 
 
-@cache
-def _control(name: str) -> tuple[Entry, Gaussianiser]:
-    entry = find(name)
-    return entry, gaussianiser(entry.target)
-
-
-def peak(name: str, draws: int, seed: int) -> float:
-    """``log10 sup E`` of one stream, over every look."""
-    entry, shape = _control(name)
-    run = Run(shape, entry.target, 0.05, True, ALPHA, seed, entry.single)
-    edges = batch_edges(draws, int(entry.target.dim), exact=True)
-    for k, size in enumerate(np.diff(edges).tolist()):
-        x = np.asarray(entry.draw(size, rng=substream(seed, "draws", k)))
-        run.add(x.astype(np.float64), x.dtype == np.float32)
-    return run.refuting.peak / math.log(10)
-
-
-def whole(name: str, draws: int, seed: int) -> float:
-    """The same number out of ``check_samples``, which ends where it refutes."""
-    entry, _ = _control(name)
-    verdict = check_samples(
-        entry.draw,
-        entry.target,
-        exact=True,
-        budget=draws,
-        false_alarm=ALPHA,
-        seed=seed,
-        dtype="float32" if entry.single else "float64",
-    )
-    said = next(v for v in verdict.evidence if v.check == "exact")
-    assert said.log10_e is not None
-    return said.log10_e
-
-
 def chunk(names: list[str], draws: int, first: int) -> list[float]:
     """Peaks of consecutive seeds."""
     with threadpool_limits(limits=1):
-        return [peak(name, draws, first + k) for k, name in enumerate(names)]
+        return [peak(name, draws, first + k, ALPHA) for k, name in enumerate(names)]
 
 
-def peaks(runs: int, draws: int, first: int, jobs: int) -> dict[str, list[float]]:
+def peaks(runs: int, draws: int, first: int, jobs: int, seconds: float) -> dict[str, list[float]]:
     """``log10 sup E`` of every stream, by control."""
     order = [name for name, share in MIX.items() for _ in range(share)]
     np.random.default_rng(0).shuffle(order)
@@ -105,7 +67,10 @@ def peaks(runs: int, draws: int, first: int, jobs: int) -> dict[str, list[float]
         for k, (part, found) in enumerate(zip(parts, done, strict=True)):
             for name, value in zip(part, found, strict=True):
                 out[name].append(value)
-            if (k + 1) % 5 == 0:
+            if time.perf_counter() - start > seconds:
+                pool.shutdown(cancel_futures=True)
+                break
+            if (k + 1) % 2 == 0:
                 every = [v for values in out.values() for v in values]
                 print(
                     f"  {len(every)} streams, {time.perf_counter() - start:.0f} s, largest log10 e {max(every):.2f}",
@@ -140,11 +105,19 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=8_000)
     parser.add_argument("--seed", type=int, default=0, help="first seed")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument(
+        "--seconds", type=float, default=math.inf, help="report what is done by then"
+    )
+    parser.add_argument("--page", type=Path, default=None)
     chosen = parser.parse_args()
     with threadpool_limits(limits=1):
-        gap = max(abs(peak(name, 2_000, 1) - whole(name, 2_000, 1)) for name in MIX)
+        gap = max(abs(peak(name, 2_000, 1, ALPHA) - whole(name, 2_000, 1, ALPHA)) for name in MIX)
     print(f"largest difference from check_samples in log10 e, one stream a control: {gap:.1e}")
-    print(report(peaks(chosen.runs, chosen.draws, chosen.seed, max(1, chosen.jobs)), chosen.draws))
+    found = peaks(chosen.runs, chosen.draws, chosen.seed, max(1, chosen.jobs), chosen.seconds)
+    text = report(found, chosen.draws)
+    print(text)
+    if chosen.page:
+        replace(chosen.page, "alarms", f"```\n{text}\n```")
 
 
 if __name__ == "__main__":

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import argparse
 import time
+from pathlib import Path
 
 import numpy as np
+from page import replace
 from scoreproof.numerics import draw
 from scoreproof.validation import PROBLEMS, Outcome, check_samples
 from threadpoolctl import threadpool_limits
@@ -20,12 +22,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="*", default=None)
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--page", type=Path, default=None)
     chosen = parser.parse_args()
     names = chosen.only or list(PROBLEMS)
-    failed = 0
-    print(
+    failed, lines = 0, []
+    lines.append(
         f"{'problem':16s} {'d':>5s} {'seed':>4s} {'outcome':10s} {'draws':>8s} {'log10 e':>8s} {'CPU':>7s} mutants"
     )
+    print(lines[0])
     for name in names:
         law = PROBLEMS[name].law
 
@@ -41,14 +45,18 @@ def main() -> None:
             killed = sum(m.outcome is Outcome.REFUTED for m in verdict.mutants)
             good = verdict.outcome is Outcome.SUPPORTED and not verdict.exact_refuted
             failed += not good
-            print(
+            lines.append(
                 f"{name:16s} {law.dim:5d} {seed:4d} {verdict.outcome:10s} {verdict.samples_used:8d} "
                 f"{found if found is not None else float('nan'):8.2f} {seconds:6.2f}s "
                 f"{killed} of {len(verdict.mutants)} refuted"
-                + ("" if good else f"  <- {verdict.finding}"),
-                flush=True,
+                + ("" if good else f"  <- {verdict.finding}")
             )
-    print("every problem supported" if not failed else f"{failed} runs not supported")
+            print(lines[-1], flush=True)
+    lines.append("every problem supported" if not failed else f"{failed} runs not supported")
+    print(lines[-1])
+    if chosen.page:
+        text = "\n".join(lines)
+        replace(chosen.page, "problems", f"```\n{text}\n```")
     raise SystemExit(1 if failed else 0)
 
 

@@ -60,11 +60,13 @@ class Frame:
         axes: ``Sigma^{-1/2} e_j sd_j`` in rows, ``(d, d)``: where z moves if coordinate j of x moves by its standard
             deviation. None for mixtures.
         mean: ``Sigma^{-1/2} mu``, ``(d,)``; None for mixtures.
+        spectra: eigenvalues of every component, ``(K, d)``.
     """
 
     spectrum: Vector
     axes: Vector | None
     mean: Vector | None
+    spectra: Vector
 
 
 class Gaussianiser(Protocol):
@@ -209,13 +211,14 @@ def _frame(law: GaussianMixture) -> Frame | None:
     basis = law.basis
     if basis.noise is not None:
         return None
-    spectrum = np.exp(np.log(basis.eigenvalues()).mean(axis=0))
+    spectra = basis.eigenvalues()
+    spectrum = np.exp(np.log(spectra).mean(axis=0))
     if law.components > 1:
-        return Frame(spectrum, None, None)
+        return Frame(spectrum, None, None, spectra)
     root = np.sqrt(spectrum)
     vectors = np.eye(law.dim) if basis.vectors is None else basis.vectors[0]
     axes = vectors / root * np.sqrt((vectors**2 @ spectrum)[:, None])
-    return Frame(spectrum, axes, law.means[0] @ vectors / root)
+    return Frame(spectrum, axes, law.means[0] @ vectors / root, spectra)
 
 
 class _Diffused:

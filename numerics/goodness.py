@@ -133,7 +133,10 @@ class RefutingMachine:
             self._mixing = self._mixing or Mixing(self.weights)
             self._mixing.add(view.ratios)
             if view.each is not None:
-                self._refits = self._refits or Refits(self.weights, self.dim)
+                if self._refits is None:
+                    alike = np.ones((len(self.weights), self.dim))
+                    spectra = alike if self.frame is None else self.frame.spectra
+                    self._refits = Refits(self.weights, spectra)
                 self._refits.add(view.each, view.ratios)
         if not self.dim:
             return

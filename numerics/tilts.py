@@ -136,7 +136,7 @@ def radius_tilts(dim: int) -> Tilts:
 def _cut_tails() -> Vector:
     """Tails beyond a quantile that hold a twentieth or twice of what they should: left, right, or both."""
     out = []
-    for k in range(2, len(_TAILS) + 4, 2):
+    for k in range(2, len(_TAILS) + 4):
         left = np.arange(len(MASS)) <= k
         for where in (left, left[::-1], left | left[::-1]):
             out += [np.where(where, factor * MASS, MASS) for factor in (0.05, 2.0)]

@@ -211,19 +211,25 @@ class Mixing:
 
 
 class Refits:
-    """One component moved or stretched, without drawing labels; and all of them stretched alike.
+    """One component moved or stretched, without drawing labels; all of them stretched alike; noise added to all.
 
     With ``z_k`` the draw as component k whitens it and ``g`` the ratio of ``N(t, 1)`` or ``N(0, s^2)`` to N(0, 1)
     along one axis (or of ``N(0, s^2 I)`` to N(0, I)), the density ``p + w_k p_k (g - 1)`` has the likelihood ratio
-    ``1 + r_k (g(z_k) - 1)``, and ``sum_k w_k p_k g`` has ``sum_k r_k g(z_k)``.
+    ``1 + r_k (g(z_k) - 1)``, and ``sum_k w_k p_k g`` has ``sum_k r_k g(z_k)``. Noise that is left over, or that lacks,
+    adds ``eps lambda_min`` to all eigenvalues of all components.
+
+    Args:
+        weights: ``(K,)``.
+        spectra: eigenvalues of the components in the order of their whitened coordinates, ``(K, d)``.
     """
 
-    def __init__(self, weights: Vector, dim: int) -> None:
-        self.weights = weights
-        k = len(weights)
+    def __init__(self, weights: Vector, spectra: Vector) -> None:
+        self.weights, self._part = weights, spectra.min() / spectra
+        k, dim = spectra.shape
         self._axes = np.zeros((2, len(_MOVES), k, dim))
         self._whole = np.zeros((len(_MOVES), k))
         self._all = np.zeros(len(_MOVES))
+        self._noise = np.zeros(len(_MOVES))
 
     def add(self, each: Vector, ratios: Vector) -> None:
         """Adds ``(n, K, d)`` whitened draws and ``(n, K)`` posterior weights over weights."""
@@ -240,10 +246,15 @@ class Refits:
             g = np.exp(np.minimum(rate * total - d * t, _MOST))
             self._whole[m] += np.log1p(np.maximum(r * (g - 1), _LEAST - 1)).sum(axis=0)
             self._all[m] += np.log(np.maximum((r * g).sum(axis=1), _LEAST)).sum()
+            v = 1 + math.expm1(2 * t) * self._part
+            g = np.exp((squares * (1 - 1 / v) - np.log(v)).sum(axis=2) / 2)
+            self._noise[m] += np.log(np.maximum((r * g).sum(axis=1), _LEAST)).sum()
 
     def log_e(self) -> float:
         """Family ``refits``."""
-        return ep.log_mean([ep.log_mean(v) for v in (*self._axes, self._whole, self._all)])
+        return ep.log_mean(
+            [ep.log_mean(v) for v in (*self._axes, self._whole, self._all, self._noise)]
+        )
 
 
 class Triples:

@@ -152,7 +152,8 @@ def test_mixing_and_refits_are_ratios_of_densities() -> None:
     rng = np.random.default_rng(6)
     for law in (LINE, PLANE):
         x = np.asarray(draw(law, 200, rng=rng))
-        batch = gaussianiser(law)(x, rng=rng)
+        shape = gaussianiser(law)
+        batch = shape(x, rng=rng)
         assert batch.ratios is not None and batch.each is not None
         base = law.log_prob(x)
         mixing = w.Mixing(law.weights)
@@ -169,13 +170,17 @@ def test_mixing_and_refits_are_ratios_of_densities() -> None:
                         logs.append((q.log_prob(x) - base).sum())
         # sums of 200 logarithms: rounding of 1e-12
         assert mixing.log_e() == pytest.approx(ep.log_mean(logs), abs=1e-9)
-        refits = w.Refits(law.weights, law.dim)
+        assert shape.frame is not None
+        refits = w.Refits(law.weights, shape.frame.spectra)
         refits.add(batch.each, batch.ratios)
         values, vectors = np.linalg.eigh(law.covariances)
-        stretched, shifted, whole, every = [], [], [], []
+        stretched, shifted, whole, every, noise = [], [], [], [], []
         for t in w._MOVES:
             scaled = GaussianMixture(law.weights, law.means, law.covariances * math.exp(2 * t))
             every.append((scaled.log_prob(x) - base).sum())
+            added = math.expm1(2 * t) * values.min() * np.eye(law.dim)
+            q = GaussianMixture(law.weights, law.means, law.covariances + added)
+            noise.append((q.log_prob(x) - base).sum())
             for k in range(3):
                 c = law.covariances.copy()
                 c[k] *= math.exp(2 * t)
@@ -191,7 +196,7 @@ def test_mixing_and_refits_are_ratios_of_densities() -> None:
                     # a move of either sign is among the alternatives, so that the sign of the axis does not matter
                     q = GaussianMixture(law.weights, mu, law.covariances)
                     shifted.append((q.log_prob(x) - base).sum())
-        groups = [ep.log_mean(g) for g in (shifted, stretched, whole, every)]
+        groups = [ep.log_mean(g) for g in (shifted, stretched, whole, every, noise)]
         assert refits.log_e() == pytest.approx(ep.log_mean(groups), abs=1e-9)
 
 
