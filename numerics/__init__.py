@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from .exact_law import AffineLaw as AffineLaw
     from .exact_law import Refused as Refused
     from .exact_law import probe as probe
+    from .exponential import ExponentialSinglestep as ExponentialSinglestep
+    from .exponential import Rule as Rule
     from .features import Features as Features
     from .features import cf_features as cf_features
     from .features import default_features as default_features
@@ -78,6 +80,8 @@ if TYPE_CHECKING:
     from .gaussianise import Gaussianised as Gaussianised
     from .gaussianise import gaussianiser as gaussianiser
     from .goodness import RefutingMachine as RefutingMachine
+    from .kinetic_langevin import underdamped as underdamped
+    from .kinetic_langevin import underdamped_step as underdamped_step
     from .kl_chain import Draws as Draws
     from .kl_chain import KLBound as KLBound
     from .kl_chain import entropy as entropy
@@ -96,6 +100,7 @@ if TYPE_CHECKING:
     from .langevin import ula_step as ula_step
     from .likelihood import Likelihood as Likelihood
     from .likelihood import flow_log_likelihood as flow_log_likelihood
+    from .multistep import ExponentialMultistep as ExponentialMultistep
     from .objective_constants import dsm_constant as dsm_constant
     from .objective_constants import fisher_information as fisher_information
     from .objective_constants import paired as paired
@@ -125,6 +130,9 @@ if TYPE_CHECKING:
     from .solvers import EulerMaruyama as EulerMaruyama
     from .solvers import ExponentialEuler as ExponentialEuler
     from .solvers import Solver as Solver
+    from .stochastic_solvers import Churn as Churn
+    from .stochastic_solvers import OptimalAncestral as OptimalAncestral
+    from .stochastic_solvers import PredictorCorrector as PredictorCorrector
 
 _EXPORTS = {
     "Affine": "gaussian_law",
@@ -245,6 +253,14 @@ _EXPORTS = {
     "ula_stationary": "gaussian_law",
     "ula_step": "langevin",
     "w2_gaussian": "distances",
+    "Rule": "exponential",
+    "ExponentialSinglestep": "exponential",
+    "ExponentialMultistep": "multistep",
+    "Churn": "stochastic_solvers",
+    "PredictorCorrector": "stochastic_solvers",
+    "OptimalAncestral": "stochastic_solvers",
+    "underdamped": "kinetic_langevin",
+    "underdamped_step": "kinetic_langevin",
 }
 __all__ = sorted(_EXPORTS)  # pyright: ignore[reportUnsupportedDunderAll]
 __getattr__, __dir__ = lazy(__name__, _EXPORTS)

@@ -34,10 +34,10 @@ RATES = (1.1, 2.0, 10.0, 1e2, 1e4, 1e6, 1e8, 1e10)
 def log_mean(logs: Any) -> float:
     """``log mean exp`` of all entries: the average of e-processes is an e-process."""
     flat = np.asarray(logs, dtype=np.float64).ravel()
-    return float(_averaged(flat))
+    return float(averaged(flat))
 
 
-def _averaged(logs: Vector) -> Vector:
+def averaged(logs: Vector) -> Vector:
     """``log mean exp`` along the first axis."""
     top = logs.max(axis=0)
     shift = np.where(np.isfinite(top), top, 0.0)
@@ -66,7 +66,7 @@ def labels(counts: Vector, weights: Vector) -> Vector:
         a = kappa * w
         inner = special.gammaln(a + c) - special.gammaln(a) - c * np.log(w)
         logs.append(special.gammaln(kappa) - special.gammaln(kappa + n) + inner.sum(axis=-1))
-    return np.where(outside, np.inf, _averaged(np.stack(logs)))
+    return np.where(outside, np.inf, averaged(np.stack(logs)))
 
 
 def means(sums: Vector, n: Any) -> tuple[float, float]:
@@ -81,10 +81,15 @@ def means(sums: Vector, n: Any) -> tuple[float, float]:
     Returns:
         log of the average over coordinates, and of the product over coordinates.
     """
+    logs = shift_logs(sums, n)
+    return log_mean(logs), log_mean(logs.reshape(len(SHIFTS), -1).sum(axis=1))
+
+
+def shift_logs(sums: Vector, n: Any) -> Vector:
+    """``log E_j`` of :func:`means` for each prior, shape ``(priors, ...)``."""
     s, count = np.broadcast_arrays(sums, n)
     tau2 = np.square(SHIFTS).reshape(-1, *([1] * s.ndim))
-    logs = tau2 * s**2 / (2 * (1 + count * tau2)) - np.log1p(count * tau2) / 2
-    return log_mean(logs), log_mean(logs.reshape(len(SHIFTS), -1).sum(axis=1))
+    return tau2 * s**2 / (2 * (1 + count * tau2)) - np.log1p(count * tau2) / 2
 
 
 def scales(squares: Vector, n: Any) -> tuple[float, float]:
@@ -92,16 +97,21 @@ def scales(squares: Vector, n: Any) -> tuple[float, float]:
 
     ``log E_j = a log a - lnG(a) + lnG(a + n/2) - (a + n/2) log(a + Q_j/2) + Q_j/2``
     """
+    logs = scale_logs(squares, n)
+    return log_mean(logs), log_mean(logs.reshape(len(SHAPES), -1).sum(axis=1))
+
+
+def scale_logs(squares: Vector, n: Any) -> Vector:
+    """``log E_j`` of :func:`scales` for each prior, shape ``(priors, ...)``."""
     q, count = np.broadcast_arrays(squares, n)
     a = np.asarray(SHAPES).reshape(-1, *([1] * q.ndim))
-    logs = (
+    return (
         a * np.log(a)
         - special.gammaln(a)
         + special.gammaln(a + count / 2)
         - (a + count / 2) * np.log(a + q / 2)
         + q / 2
     )
-    return log_mean(logs), log_mean(logs.reshape(len(SHAPES), -1).sum(axis=1))
 
 
 def covariance(scatter: Vector, n: int) -> float:

@@ -11,7 +11,6 @@ from ..theory.protocols import Vector
 from . import confidence as ci
 from .effects import (
     CLIP,
-    GRID,
     LARGEST,
     POWER,
     TALL,
@@ -20,6 +19,7 @@ from .effects import (
     seen_share,
     weight_room,
 )
+from .views import GRID
 
 
 def samples_for(weights: Vector, dim: int, *, tolerance: float, level: float) -> int:

@@ -26,12 +26,9 @@ from scipy import special
 
 from ..theory.protocols import Vector
 from . import confidence as ci
-from .gaussianise import Gaussianised
+from .views import COORDINATES, GRID, PROJECTIONS, View
 
 CLIP = 6.0
-GRID = 2048  #: cells of a distribution function; the slack is half a thousandth
-_PROJECTIONS = 32
-_CDF_COORDINATES = 64
 #: clipping hides what is larger; half of all pairs have like signs in any case
 LARGEST = {
     "mean": CLIP - 1,
@@ -50,33 +47,6 @@ _SQUARE = float(
     - 2 * CLIP * math.exp(-TALL / 2) / math.sqrt(2 * math.pi)
     + 2 * TALL * special.ndtr(-CLIP)
 )
-
-
-@dataclass(frozen=True)
-class View:
-    """One batch as the machines see it: labels ``(n,)``, ``z`` ``(n, d)``, columns ``(n, m)``."""
-
-    labels: np.ndarray
-    z: Vector
-    columns: Vector
-
-
-@dataclass(frozen=True)
-class Directions:
-    """Coordinates and fixed random unit vectors ``(d, r)``, drawn once from the seed of the run."""
-
-    vectors: Vector
-
-    @classmethod
-    def drawn(cls, dim: int, rng: np.random.Generator) -> Directions:
-        """32 uniform directions where there is more than one dimension, else none."""
-        raw = rng.standard_normal((dim, _PROJECTIONS if dim > 1 else 0))
-        return cls(raw / np.linalg.norm(raw, axis=0))
-
-    def view(self, batch: Gaussianised) -> View:
-        """Coordinates first, projections after them."""
-        columns = np.concatenate([batch.z, batch.z @ self.vectors], axis=1)
-        return View(batch.labels, batch.z, columns)
 
 
 @dataclass(frozen=True)
@@ -144,7 +114,7 @@ class EffectSums:
         firsts = ci.PowerSums.of(clipped, 0.0)
         squares = ci.PowerSums.of(clipped * clipped, _SQUARE)
         beyond = (np.abs(y) > CLIP).sum(axis=0).astype(float)
-        grid = _histogram(special.ndtr(y[:, self._followed(y.shape[1])]))
+        grid = view.grid
         if (
             self._firsts is None
             or self._squares is None
@@ -157,8 +127,7 @@ class EffectSums:
             self._firsts, self._squares = self._firsts + firsts, self._squares + squares
             self._beyond, self._grid = self._beyond + beyond, self._grid + grid
         if self.dim > 1:
-            square = np.einsum("ij,ij->i", view.z, view.z)
-            self._radius += _histogram(special.chdtr(self.dim, square)[:, None])[0]
+            self._radius += view.radius_grid[0]
         # Even and odd pairs apart: within either, pairs of independent draws are independent.
         positive = view.z > 0
         same = positive[:-1] == positive[1:]
@@ -166,9 +135,47 @@ class EffectSums:
             self._same[parity] += same[parity::2].sum(axis=0)
             self._pairs[parity] += len(same[parity::2])
 
-    def _followed(self, columns: int) -> np.ndarray:
-        first = min(self.dim, _CDF_COORDINATES)
-        return np.r_[0:first, self.dim : columns]
+    @classmethod
+    def weighted(
+        cls, values: Vector, counts: Vector, pairs: Vector, *, error: float, members: int
+    ) -> EffectSums:
+        """Sums of one coordinate that takes ``values`` so many times.
+
+        Args:
+            values: ``(m,)``.
+            counts: ``(m,)``.
+            pairs: even and odd pairs of neighbours of like sign, and all of them, ``(2, 2)``.
+            error: as in the constructor.
+            members: as in the constructor.
+        """
+        out = cls(np.ones(1), 1, error=error, members=members)
+        out.n = round(float(counts.sum()))
+        out.counts = np.array([float(out.n)])
+        clipped = np.clip(values, -CLIP, CLIP)
+        powers = np.arange(1, 5)[:, None]
+        sums = [(y**powers @ counts)[:, None] for y in (clipped, clipped**2 - _SQUARE)]
+        out._firsts = ci.PowerSums(out.n, 0.0, sums[0])
+        out._squares = ci.PowerSums(out.n, _SQUARE, sums[1])
+        out._beyond = np.array([counts[np.abs(values) > CLIP].sum()])
+        cell = np.minimum((special.ndtr(values) * GRID).astype(np.int64), GRID - 1)
+        out._grid = np.bincount(cell, weights=counts, minlength=GRID)[None].astype(float)
+        out._same, out._pairs = pairs[0][:, None], pairs[1]
+        return out
+
+    def replace(self, radii: np.ndarray, same: np.ndarray, pairs: np.ndarray) -> None:
+        """Puts other counts in the place of those of radii and neighbours."""
+        self._radius = np.asarray(radii, dtype=float)
+        self._same, self._pairs = np.asarray(same, dtype=float)[:, None], np.asarray(pairs)
+
+    @property
+    def pairs(self) -> Vector:
+        """Even and odd pairs of neighbours whose first coordinates have like signs, and all such pairs, ``(2, 2)``."""
+        return np.stack([self._same[:, 0], self._pairs])
+
+    @property
+    def radii(self) -> Vector:
+        """Counts ``(GRID,)`` of the probabilities of ``|z|^2``."""
+        return self._radius
 
     def effects(self, level: float, tolerance: float) -> list[Effect]:
         """All families with their bounds.
@@ -249,11 +256,10 @@ class EffectSums:
         return replace(found, worst=k)
 
 
-def radius_effect(square: Vector, sums: EffectSums, level: float) -> Effect:
-    """The family ``radius`` for other squared lengths ``(n,)``, with dimension and members of ``sums``."""
-    grid = _histogram(special.chdtr(sums.dim, square)[:, None])
-    each = level / sums.members
-    return _distribution("radius", grid, len(square), level, each, sums.error)
+def radius_effect(grid: Vector, sums: EffectSums, level: float) -> Effect:
+    """The family ``radius`` for other counts ``(GRID,)``, with dimension and members of ``sums``."""
+    n = round(float(grid.sum()))
+    return _distribution("radius", grid[None], n, level, level / sums.members, sums.error)
 
 
 def _distribution(
@@ -273,8 +279,8 @@ def _distribution(
 
 def count_members(labels: int, dim: int) -> int:
     """Number of effects that :class:`EffectSums` follows."""
-    columns = dim + (_PROJECTIONS if dim > 1 else 0)
-    followed = min(dim, _CDF_COORDINATES) + columns - dim
+    columns = dim + (PROJECTIONS if dim > 1 else 0)
+    followed = min(dim, COORDINATES) + columns - dim
     return (
         (labels + 1 if labels > 1 else 0)
         + 3 * columns
@@ -282,14 +288,6 @@ def count_members(labels: int, dim: int) -> int:
         + 2 * dim
         + (1 if dim > 1 else 0)
     )
-
-
-def _histogram(u: Vector) -> Vector:
-    """Counts ``(m, grid)`` of probabilities ``(n, m)``."""
-    cell = np.minimum((u * GRID).astype(np.int64), GRID - 1)
-    cell += np.arange(u.shape[1]) * GRID
-    flat = np.bincount(cell.ravel(), minlength=u.shape[1] * GRID)
-    return flat.reshape(u.shape[1], GRID).astype(float)
 
 
 def _bet(

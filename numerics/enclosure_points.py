@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -11,6 +13,8 @@ from .enclosure import Enclosed, enclosed, exact, library, rational
 from .enclosure_laws import Majorant, exact_law, majorant_product
 from .enclosure_models import ExactScore, PolynomialScore
 from .enclosure_objectives import expectation_ball
+
+_DOUBLINGS = 5  #: of the digits, until the likelihood of a far point is seen to be positive
 
 
 def enclose_score(law: Any, at: Any, *, digits: int = 30) -> Enclosed:
@@ -83,8 +87,17 @@ def enclose_posterior_mean(
 
         return expectation_ball(p, f, density, bound, digits=wanted)
 
-    # The quotient has as many digits as both parts, less those that a small likelihood takes away.
-    mass = integral(PolynomialScore([1]), digits + 2)
-    lost = 0 if not mass.finite or mass.low > 0.1 else 6
-    top = integral(PolynomialScore(coefficients), digits + 2 + lost)
-    return top / (integral(PolynomialScore([1]), digits + 2 + lost) if lost else mass)
+    one, wanted = PolynomialScore([1]), digits + 2
+    mass = integral(one, wanted)
+    for _ in range(_DOUBLINGS):
+        if mass.low > 0:
+            break
+        wanted *= 2
+        mass = integral(one, wanted)
+    if mass.low <= 0:
+        nothing = library().arb("nan")
+        return Enclosed(nothing, digits, mass.bits, mass.evaluations)
+    # A small likelihood takes its digits away from both parts.
+    wanted = digits + 2 + math.ceil(max(0.0, -2 * math.log10(mass.low)))
+    top = integral(PolynomialScore(coefficients), wanted)
+    return replace(top / integral(one, wanted), asked=digits)

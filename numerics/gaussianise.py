@@ -25,6 +25,8 @@ from .convolved import Convolved
 from .quantile_table import QuantileTable
 from .rosenblatt import ChainNormals, normal_of, ring_normals
 
+FEW = 6  #: components up to which posterior weights are handed on
+FLAT = 3  #: dimensions up to which draws are whitened by every component
 _BLOCK = 1 << 22  #: entries of one (rows, K) array of posterior weights
 _FAR = 1e5  #: |z| beyond which a draw counts as just this far; never reached by N(0, 1)
 _SLACK = 1e-5  #: a draw this near to an atom, relative to the spread of the atoms, is that atom
@@ -32,10 +34,37 @@ _SLACK = 1e-5  #: a draw this near to an atom, relative to the spread of the ato
 
 @dataclass(frozen=True)
 class Gaussianised:
-    """Labels ``(n,)`` and normals ``(n, d)``; ``d`` is zero for laws of atoms."""
+    """Labels and normals of a batch.
+
+    Attributes:
+        labels: ``(n,)``.
+        z: ``(n, d)``; ``d`` is zero for laws of atoms.
+        whole: ``Phi^{-1}(F(x))``, ``(n, 1)``, of mixtures on the line; N(0, 1) under the law, not independent of z.
+        ratios: ``r_k(x) / w_k``, ``(n, K)``, of mixtures with few components; of mean one under the law.
+        each: the draw as every component whitens it, ``(n, K, d)``, of mixtures with few components in few dimensions.
+    """
 
     labels: np.ndarray[Any, np.dtype[np.int64]]
     z: Vector
+    whole: Vector | None = None
+    ratios: Vector | None = None
+    each: Vector | None = None
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What the law singles out among whitened directions.
+
+    Attributes:
+        spectrum: eigenvalues behind the whitened coordinates, ``(d,)``; of mixtures their geometric means.
+        axes: ``Sigma^{-1/2} e_j sd_j`` in rows, ``(d, d)``: where z moves if coordinate j of x moves by its standard
+            deviation. None for mixtures.
+        mean: ``Sigma^{-1/2} mu``, ``(d,)``; None for mixtures.
+    """
+
+    spectrum: Vector
+    axes: Vector | None
+    mean: Vector | None
 
 
 class Gaussianiser(Protocol):
@@ -54,6 +83,11 @@ class Gaussianiser(Protocol):
     @property
     def error(self) -> float:
         """Relative error of the density of ``z`` for exact draws; zero where the map is exact."""
+        ...
+
+    @property
+    def frame(self) -> Frame | None:
+        """Special directions, where the law has some."""
         ...
 
     def __call__(self, x: Vector, *, rng: np.random.Generator) -> Gaussianised:
@@ -127,10 +161,12 @@ class _Mixture:
     def __init__(self, law: GaussianMixture) -> None:
         self.law = law
         self.weights, self.dim = law.weights, law.dim
+        self.frame = _frame(law)
 
     def __call__(self, x: Vector, *, rng: np.random.Generator) -> Gaussianised:
         n, k = x.shape[0], self.law.components
         labels = np.zeros(n, dtype=np.int64)
+        ratios = np.empty((n, k)) if 1 < k <= FEW else None
         if k > 1:
             rows = max(1, _BLOCK // k)
             with np.errstate(
@@ -140,11 +176,21 @@ class _Mixture:
                     r = self.law.responsibilities(x[i : i + rows])
                     r = np.where(np.isfinite(r).all(axis=1, keepdims=True), r, self.weights)
                     labels[i : i + rows] = _pick(r, rng)
+                    if ratios is not None:
+                        ratios[i : i + rows] = r / self.weights
+        each = None
+        if ratios is not None and self.dim <= FLAT:
+            each = np.stack(
+                [_tame(self._white(j, x - self.law.means[j])) for j in range(k)], axis=1
+            )
         z = np.empty((n, self.dim))
         for j in np.unique(labels):
             mine = labels == j if k > 1 else slice(None)
             z[mine] = self._white(int(j), x[mine] - self.law.means[j])
-        return Gaussianised(labels, _tame(z))
+        whole = None
+        if k > 1 and self.dim == 1:
+            whole = _tame(normal_of(np.asarray(self.law.cdf(x)).reshape(-1, 1)))
+        return Gaussianised(labels, _tame(z), whole, ratios, each)
 
     def _white(self, k: int, off: Vector) -> Vector:
         basis = self.law.basis
@@ -158,10 +204,24 @@ class _Mixture:
         return off * root + (inner * (1 / np.sqrt(basis.values[k]) - root)) @ basis.vectors[k].T
 
 
+def _frame(law: GaussianMixture) -> Frame | None:
+    """Directions of coordinates and of the mean, in the axes of :meth:`_Mixture._white`."""
+    basis = law.basis
+    if basis.noise is not None:
+        return None
+    spectrum = np.exp(np.log(basis.eigenvalues()).mean(axis=0))
+    if law.components > 1:
+        return Frame(spectrum, None, None)
+    root = np.sqrt(spectrum)
+    vectors = np.eye(law.dim) if basis.vectors is None else basis.vectors[0]
+    axes = vectors / root * np.sqrt((vectors**2 @ spectrum)[:, None])
+    return Frame(spectrum, axes, law.means[0] @ vectors / root)
+
+
 class _Diffused:
     """Diffused point masses: an isotropic mixture with one component a data point."""
 
-    error = 0.0
+    error, frame = 0.0, None
 
     def __init__(self, law: Any) -> None:
         self.law, self.dim = law, law.dim
@@ -183,7 +243,7 @@ class _Diffused:
 class _Atoms:
     """Point masses: the label of the atom that the draw is; the last label means none of them."""
 
-    error = 0.0
+    error, frame = 0.0, None
     dim = 0
 
     def __init__(self, points: Vector, weights: Vector) -> None:
@@ -212,7 +272,7 @@ class _Atoms:
 class _Quantile:
     """``z = Phi^{-1}(F(x))``, through the upper tail where that is the smaller one."""
 
-    dim, error = 1, 0.0
+    dim, error, frame = 1, 0.0, None
     weights = np.ones(1)
 
     def __init__(self, law: Any) -> None:
@@ -232,7 +292,7 @@ class _Quantile:
 class _Transported:
     """Laws with the inverse of an exact transport, ``normalise(x) ~ N(0, I)``."""
 
-    weights = np.ones(1)
+    weights, frame = np.ones(1), None
 
     def __init__(
         self, dim: int, normalise: Callable[[Vector], Vector], *, error: float = 0.0

@@ -1,8 +1,10 @@
 """The refuting machine: e-processes against "the draws are independent and exactly from p".
 
 Labels and normals of exact draws have known laws (:mod:`.gaussianise`). A family of closed-form e-processes
-(:mod:`.e_processes`) watches each way in which samplers go wrong; their average is one e-process, and
-``P(sup_n E_n >= 1/alpha) <= alpha`` whenever one looks. Everything is kept in running sums.
+(:mod:`.e_processes`, :mod:`.e_directions`, :mod:`.tilts`, :mod:`.watchers`) watches each way in which samplers
+go wrong;
+their average with fixed weights is one e-process, and ``P(sup_n E_n >= 1/alpha) <= alpha`` whenever one looks.
+Everything is kept in running sums.
 
 Directions learned from *past* batches are predictable, so that projections of the next batch on them are N(0, 1).
 """
@@ -10,31 +12,58 @@ Directions learned from *past* batches are predictable, so that projections of t
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 
 import numpy as np
-from scipy import special
 
 from ..theory.protocols import Vector
+from . import e_directions as ed
 from . import e_processes as ep
-from .effects import View
+from .gaussianise import FEW, Frame
+from .views import View
+from .watchers import Curvature, Histograms, Memory, Mixing, Refits, Triples
 
 _DENSE = 128  #: largest dimension for which the full scatter matrix is kept
 _TRIPLES = 12  #: largest dimension in which all sign triples are followed
+_CURVED = 24  #: largest dimension in which each coordinate is regressed on every other
 _CELLS = 20_000  #: largest K d for which components are followed one by one
-_HISTOGRAMS = 64  #: coordinates in the pooled histogram
-_TAILS = (1e-5, 1e-4, 1e-3, 1e-2)
-_BINS = np.sort(np.r_[_TAILS, np.arange(1, 20) / 20, 1 - np.asarray(_TAILS)])
-_MASS = np.diff(np.r_[0.0, _BINS, 1.0])
 
+#: Weights of the families, before they are divided by the sum of those that a law has. Families whose defects are
+#: glaring once there are any (repeats, heaps, dependence) need little; those near the limit of what any test
+#: can see get
+#: the most. The weights were fixed before the first draw of any run, which is all that validity asks for.
+SHARES: Mapping[str, float] = {
+    "labels": 6,
+    "mixing": 16,
+    "components": 16,
+    "refits": 24,
+    "means": 12,
+    "all means": 14,
+    "scales": 14,
+    "profiles": 14,
+    "radius": 12,
+    "one direction": 12,
+    "covariance": 3,
+    "pairs": 8,
+    "coordinates": 12,
+    "marginals": 10,
+    "quantiles": 16,
+    "histogram": 8,
+    "projections": 1,
+    "radius histogram": 8,
+    "curvature": 6,
+    "triples": 8,
+    "lag": 6,
+    "memory": 5,
+    "learned mean": 0.5,
+    "learned scale": 0.5,
+    "repeats": 1,
+    "heaps": 0.5,
+}
+_ALONE = 18.0  #: weight of the labels where posterior weights are too many to be followed
 
-@dataclass
-class _Learned:
-    """Sums along directions that were chosen before the batch came."""
-
-    n: int = 0
-    along_mean: float = 0.0
-    squares: Vector = field(default_factory=lambda: np.zeros(2))
+#: relative changes of one label weight
+_FACTORS = tuple(0.02 * 1.6**k for k in range(12))
 
 
 class RefutingMachine:
@@ -44,148 +73,197 @@ class RefutingMachine:
         weights: exact label probabilities ``(K,)``.
         dim: number of normals a draw.
         error: relative error e of the density behind the map; the e-value is divided by ``(1 + e)^n``.
+        frame: directions that the law singles out.
     """
 
-    def __init__(self, weights: Vector, dim: int, *, error: float = 0.0) -> None:
-        self.weights, self.dim, self.error = weights, dim, error
+    def __init__(
+        self, weights: Vector, dim: int, *, error: float = 0.0, frame: Frame | None = None
+    ) -> None:
+        self.weights, self.dim, self.error, self.frame = weights, dim, error, frame
         self.n = 0
         self.families: dict[str, float] = {}  #: log E of every family at the last look
-        self.others: dict[
-            str, float
-        ] = {}  #: log E of e-processes kept elsewhere, on the same draws
+        #: log E of e-processes kept elsewhere, on the same draws
+        self.others: dict[str, float] = {}
         self.log_e = 0.0  #: log of the average at the last look
         self.peak = 0.0  #: its supremum over looks
-        self.leading = ""  #: the family that was largest at the supremum
-        self.sums = np.zeros(dim)
-        self.squares = np.zeros(dim)
-        self._counts = np.zeros(len(weights))
+        self.leading = ""  #: the family that said most at the supremum
         d, k = dim, len(weights)
-        self._scatter = np.zeros((d, d)) if 2 <= d <= _DENSE else None
-        followed = k > 1 and 0 < k * d <= _CELLS
-        self._parts = np.zeros((2, k, d)) if followed else None
-        self._triples = _triples(d) if 3 <= d <= _TRIPLES else None
-        self._heads = np.zeros(0 if self._triples is None else len(self._triples))
-        self._bins: Vector = np.zeros((0, len(_MASS)))
-        self._pooled = np.zeros(len(_MASS))
-        self._radius = np.zeros(len(_MASS))
-        self._lag = np.zeros((3, d))
-        self._pairs = 0
-        self._last: Vector | None = None
-        self._learned = _Learned()
+        self.sums = np.zeros(d)
+        self.squares = np.zeros(d)
+        self.counts = np.zeros(k)
+        self._shares = dict(SHARES)
+        if k > FEW:
+            self._shares["labels"] = _ALONE
+        self.scatter = np.zeros((d, d)) if 2 <= d <= _DENSE else None
+        self.parts = np.zeros((2, k, d)) if k > 1 and 0 < k * d <= _CELLS else None
+        self.triples = Triples(d) if 3 <= d <= _TRIPLES else None
+        self._memory = Memory(d) if d else None
+        self.histograms = Histograms(d) if d else None
+        self.curvature = Curvature(d) if 2 <= d <= _CURVED else None
+        self._mixing: Mixing | None = None
+        self._refits: Refits | None = None
+        self._learned = np.zeros(4)  # draws, along the mean, squares along the extreme axes
+
+    @property
+    def memory_sums(self) -> Vector:
+        """Sums of products of neighbours, and of squares of the earlier and the later one, ``(3, d)``."""
+        assert self._memory is not None
+        return self._memory.sums
 
     def update(self, view: View) -> float:
         """Adds one batch and looks; returns the supremum of ``log E`` so far."""
         self.add(view)
         return self.look()
 
-    def add(self, view: View) -> None:
-        """Adds one batch without looking."""
-        self._learn(view.z)
-        self._add(view)
-
     def refuted(self, level: float) -> bool:
         """Whether the supremum has reached ``1/level``."""
         return self.peak >= -math.log(level)
+
+    def share(self, family: str) -> float:
+        """Logarithm of the weight of a family at the last look."""
+        return math.log(self._shares[family] / sum(self._shares[name] for name in self.families))
+
+    def add(self, view: View) -> None:
+        """Adds one batch without looking."""
+        z, n = view.z, len(view.labels)
+        self._learn(z)
+        self.n += n
+        self.counts += np.bincount(view.labels, minlength=len(self.weights))
+        if view.ratios is not None:
+            self._mixing = self._mixing or Mixing(self.weights)
+            self._mixing.add(view.ratios)
+            if view.each is not None:
+                self._refits = self._refits or Refits(self.weights, self.dim)
+                self._refits.add(view.each, view.ratios)
+        if not self.dim:
+            return
+        assert self._memory is not None and self.histograms is not None
+        self.sums += z.sum(axis=0)
+        self.squares += np.einsum("ij,ij->j", z, z)
+        if self.scatter is not None:
+            self.scatter += z.T @ z
+        if self.parts is not None:
+            for k in np.unique(view.labels):
+                mine = z[view.labels == k]
+                self.parts[0, k] += mine.sum(axis=0)
+                self.parts[1, k] += np.einsum("ij,ij->j", mine, mine)
+        for watcher in (self.triples, self._memory, self.curvature):
+            if watcher is not None:
+                watcher.add(z)
+        self.histograms.add(view)
 
     def _learn(self, z: Vector) -> None:
         if self.n == 0 or self.dim < 2:
             return
         size = float(np.linalg.norm(self.sums))
         direction = self.sums / size if size > 0 else np.eye(1, self.dim)[0]
-        self._learned.n += len(z)
-        self._learned.along_mean += float((z @ direction).sum())
-        if self._scatter is not None:
-            _, axes = np.linalg.eigh(self._scatter)
-            self._learned.squares += np.square(z @ axes[:, [0, -1]]).sum(axis=0)
-
-    def _add(self, view: View) -> None:
-        z, n = view.z, len(view.labels)
-        self.n += n
-        self._counts += np.bincount(view.labels, minlength=len(self.weights))
-        if not self.dim:
-            return
-        self.sums += z.sum(axis=0)
-        self.squares += np.einsum("ij,ij->j", z, z)
-        if self._scatter is not None:
-            self._scatter += z.T @ z
-        if self._parts is not None:
-            for k in np.unique(view.labels):
-                mine = z[view.labels == k]
-                self._parts[0, k] += mine.sum(axis=0)
-                self._parts[1, k] += np.einsum("ij,ij->j", mine, mine)
-        if self._triples is not None:
-            signs = np.where(z > 0, 1, -1).astype(np.int8)
-            i, j, k = self._triples.T
-            self._heads += (signs[:, i] * signs[:, j] * signs[:, k] > 0).sum(axis=0)
-        self._histograms(view)
-        chain = z if self._last is None else np.concatenate([self._last, z])
-        self._lag += np.stack(
-            [
-                np.einsum("ij,ij->j", chain[:-1], chain[1:]),
-                np.einsum("ij,ij->j", chain[:-1], chain[:-1]),
-                np.einsum("ij,ij->j", chain[1:], chain[1:]),
-            ]
-        )
-        self._pairs += len(chain) - 1
-        self._last = z[-1:].copy()
-
-    def _histograms(self, view: View) -> None:
-        edges = special.ndtri(_BINS)
-        shown = view.columns[:, self.dim :]
-        self._pooled += _binned(view.z[:, :_HISTOGRAMS], edges).sum(axis=0)
-        if shown.shape[1]:
-            counts = _binned(shown, edges)
-            self._bins = counts if len(self._bins) == 0 else self._bins + counts
-            square = np.einsum("ij,ij->i", view.z, view.z)
-            self._radius += _binned(square[:, None], special.chdtri(self.dim, 1 - _BINS))[0]
+        self._learned[0] += len(z)
+        self._learned[1] += float((z @ direction).sum())
+        if self.scatter is not None:
+            _, axes = np.linalg.eigh(self.scatter)
+            self._learned[2:] += np.square(z @ axes[:, [0, -1]]).sum(axis=0)
 
     def look(self) -> float:
         """Computes all families; returns the supremum of ``log E`` so far."""
-        d, n, out = self.dim, self.n, {}
+        out: dict[str, float] = {}
         if len(self.weights) > 1:
-            out["labels"] = float(ep.labels(self._counts, self.weights))
-        if d:
-            out["means"] = ep.log_mean(ep.means(self.sums, n))
-            out["scales"] = ep.log_mean(ep.scales(self.squares, n))
-            out["histogram"] = float(ep.labels(self._pooled, _MASS))
-            out["lag"] = ep.lag(*self._lag, n=self._pairs)
-        if d > 1:
-            out["radius"] = ep.scales(self.squares.sum()[None], n * d)[0]
-            out["radius histogram"] = float(ep.labels(self._radius, _MASS))
-            out["projections"] = ep.log_mean(ep.labels(self._bins, _MASS))
-        if self._scatter is not None:
-            out["covariance"] = ep.covariance(self._scatter, n)
-            out["pairs"] = ep.pairs(self._scatter, n)
-        if self._parts is not None:
-            size = self._counts[:, None]
-            out["components"] = ep.log_mean(
-                [*ep.means(self._parts[0], size), *ep.scales(self._parts[1], size)]
-            )
-        if self._triples is not None:
-            out["triples"] = ep.coins(self._heads, n)
-        if d > 1:
-            learned = self._learned
-            out["learned mean"] = ep.means(np.array([learned.along_mean]), learned.n)[0]
-            if self._scatter is not None:
-                out["learned scale"] = ep.scales(learned.squares, learned.n)[0]
+            out["labels"] = ep.log_mean([ep.labels(self.counts, self.weights), self._moved()])
+        if self._mixing is not None:
+            out["mixing"] = self._mixing.log_e()
+        if self._refits is not None:
+            out["refits"] = self._refits.log_e()
+        if self.dim:
+            out |= self._sizes()
+        if self.parts is not None:
+            out["components"] = self._components()
+        if self.histograms is not None and self._memory is not None:
+            out |= self.histograms.log_e() | self._memory.log_e()
+        if self.dim > 1:  # before the second batch these are one: the weights never change
+            n, along, *squares = self._learned
+            out["learned mean"] = ep.means(np.array([along]), n)[0]
+            if self.scatter is not None:
+                out["learned scale"] = ep.scales(np.array(squares), n)[0]
+        if self.scatter is not None:
+            out |= self._directions(self.scatter)
+        if self.triples is not None:
+            out["triples"] = self.triples.log_e()
         out |= self.others
         self.families = out
-        self.log_e = ep.log_mean(list(out.values())) - n * math.log1p(self.error)
+        share = np.array([self._shares[name] for name in out])
+        logs = np.array(list(out.values())) + np.log(share / share.sum())
+        self.log_e = float(np.logaddexp.reduce(logs)) - self.n * math.log1p(self.error)
         if self.log_e > self.peak:
             self.peak = self.log_e
-            self.leading = max(out, key=lambda name: out[name])
+            self.leading = list(out)[int(np.argmax(logs))]
         return self.peak
 
+    def _moved(self) -> float:
+        """Labels: each weight off by a factor, the others in proportion."""
+        w = self.weights[self.weights > 0]
+        c, n = self.counts[self.weights > 0], self.counts.sum()
+        if len(w) < 2 or c.sum() < n:
+            return math.inf if c.sum() < n else 0.0
+        factor = 1 + np.r_[_FACTORS, -np.asarray([f for f in _FACTORS if f < 1])][:, None]
+        fits = factor * w < 1
+        up = np.where(fits, factor, 1.0)
+        rest = (1 - up * w) / (1 - w)
+        logs = c * np.log(up) + (n - c) * np.log(rest)
+        return ep.log_mean(logs)
 
-def _triples(d: int) -> np.ndarray:
-    i, j, k = np.meshgrid(*[np.arange(d)] * 3, indexing="ij")
-    chosen = (i < j) & (j < k)
-    return np.stack([i[chosen], j[chosen], k[chosen]], axis=1)
+    def _sizes(self) -> dict[str, float]:
+        """Means and variances."""
+        n, d = self.n, self.dim
+        out: dict[str, float] = {}
+        means = [ep.means(self.sums, n)[0]]
+        if d > 1:
+            out["all means"] = ed.spread_mean(self.sums, n)
+        frame = self.frame
+        if d > 1 and frame is not None and frame.axes is not None and frame.mean is not None:
+            pulled = frame.axes @ self.sums
+            means.append(ed.along(pulled, np.linalg.norm(frame.axes, axis=1), n))
+            power = frame.spectrum ** np.array([0.0, 0.5, -0.5, 1.0, -1.0])[:, None]
+            v = frame.mean * power
+            norms = np.linalg.norm(v, axis=1)
+            if norms.min() > 0:
+                means.append(ed.along(v @ self.sums, norms, n))
+        one = ep.scales(self.squares, n)[0]
+        out |= {"means": ep.log_mean(means), "scales": one}
+        if d > 1:
+            out["scales"] = ep.log_mean([one, one, ed.spread_scales(self.squares, n)])
+            out["radius"] = ep.scales(self.squares.sum()[None], n * d)[0]
+            if frame is not None:
+                pulled = frame.mean if frame.mean is not None and frame.mean.any() else None
+                out["profiles"] = ed.profiles(
+                    self.squares, frame.spectrum, n, sums=self.sums, mean=pulled
+                )
+        return out
 
+    def _components(self) -> float:
+        """Each component by itself, and all of them together with the labels."""
+        assert self.parts is not None
+        size = self.counts[:, None]
+        found = []
+        for logs in (ep.shift_logs(self.parts[0], size), ep.scale_logs(self.parts[1], size)):
+            found.append(ep.averaged(logs.transpose(0, 2, 1).reshape(-1, len(size))))
+            found.append(ep.averaged(logs.sum(axis=2)))
+        found.append(ep.averaged(ep.scale_logs(self.parts[1].sum(axis=1), size[:, 0] * self.dim)))
+        each = ep.averaged(np.array(found))
+        both = float((np.logaddexp(0, each) - math.log(2)).sum())
+        joint = both + float(ep.labels(self.counts, self.weights))
+        return ep.log_mean([ep.log_mean(each), joint])
 
-def _binned(y: Vector, edges: Vector) -> Vector:
-    """Counts ``(m, bins)`` of columns ``(n, m)`` between edges."""
-    cell = np.searchsorted(edges, y.ravel()).reshape(y.shape)
-    cell += np.arange(y.shape[1]) * (len(edges) + 1)
-    flat = np.bincount(cell.ravel(), minlength=y.shape[1] * (len(edges) + 1))
-    return flat.reshape(y.shape[1], -1).astype(float)
+    def _directions(self, scatter: Vector) -> dict[str, float]:
+        """Covariances between directions, known and unknown."""
+        n = self.n
+        out = {
+            "covariance": ep.covariance(scatter, n),
+            "pairs": ep.pairs(scatter, n),
+            "one direction": ed.one_direction(np.linalg.eigvalsh(scatter).clip(min=0), n),
+        }
+        if self.curvature is not None:
+            out["curvature"] = self.curvature.log_e()
+        if self.frame is not None and self.frame.axes is not None:
+            axes = self.frame.axes
+            bent = ed.bent_pairs(scatter, axes, n)
+            out["coordinates"] = ep.log_mean([bent, bent, ed.noisy_axes(scatter, axes, n)])
+        return out

@@ -61,7 +61,7 @@ def test_names_are_used_once():
     with pytest.raises(ValueError, match="'size' for claim 'x'"):
         extended(claim(), added)
     with pytest.raises(ValueError, match="'size' in two additions"):
-        added + added
+        _ = added + added
     with pytest.raises(ValueError, match="which has none"):
         extended(claim(), Addition(corrected=added))
     with pytest.raises(ValueError, match="'nowhere'"):

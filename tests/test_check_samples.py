@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 from scoreproof.numerics import draw
+from scoreproof.numerics.convolved import Convolved
 from scoreproof.theory import Gaussian, GaussianMixture, PointMasses
 from scoreproof.theory.densities_2d import Banana
 from scoreproof.validation import PROBLEMS, Outcome, check_samples, samples_needed
@@ -143,7 +144,7 @@ def test_defects_beyond_the_tolerance_are_refuted_in_words(law, sampler, words) 
 @pytest.mark.parametrize(
     ("law", "sampler", "family"),
     [
-        (PLANE, _from(MOVED), "labels"),
+        (PLANE, _from(MOVED), "mixing"),
         (TEN, _white(_heavy), "radius histogram"),
         (TEN, _white(_signs), "triples"),
         (TEN, _pairs, "repeats"),
@@ -237,6 +238,114 @@ def test_failing_user_code_is_an_error(sampler, words) -> None:
     assert words in verdict.evidence[0].message
 
 
+@pytest.mark.parametrize("exact", [False, True])
+def test_tensors_without_numbers_or_with_few_bits_are_errors(exact) -> None:
+    import torch
+
+    def meta(n, *, rng):
+        return torch.empty((n, 2), device="meta")
+
+    def sparse(n, *, rng):
+        return torch.eye(n)[:, :2].to_sparse()
+
+    def brain(n, *, rng):
+        return torch.as_tensor(draw(PLANE, n, rng=rng)).to(torch.bfloat16)
+
+    def whole(n, *, rng):
+        return np.rint(draw(PLANE, n, rng=rng)) > 0
+
+    def texts(n, *, rng):
+        return np.full((n, 2), "0.5")
+
+    def ragged(n, *, rng):
+        return [[1.0, 2.0], [3.0]]
+
+    def more(n, *, rng):
+        return draw(PLANE, n + 1, rng=rng)
+
+    for sampler, words in (
+        (meta, "tensor on meta that holds no plain numbers"),
+        (sparse, "holds no plain numbers"),
+        (brain, "dtype bfloat16"),
+        (whole, "dtype bool"),
+        (texts, "dtype <U3"),
+        (ragged, "list"),
+        (more, "501 rows, more"),
+    ):
+        verdict = check_samples(sampler, PLANE, exact=exact, budget=2_000)
+        assert verdict.outcome is Outcome.ERROR
+        assert verdict.user_code_failed
+        assert words in verdict.evidence[0].message
+
+
+def test_failing_later_loses_nothing_and_says_when() -> None:
+    calls = []
+
+    def sampler(n, *, rng):
+        calls.append(n)
+        if len(calls) == 4:
+            raise MemoryError("no room")
+        return draw(PLANE, n, rng=rng)
+
+    verdict = check_samples(sampler, PLANE)
+    assert verdict.outcome is Outcome.ERROR
+    assert verdict.samples_used == sum(calls[:3])
+    assert "MemoryError: no room" in verdict.evidence[0].message
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("exact", [False, True])
+def test_read_only_aliased_and_strided_arrays_are_read_as_they_are(exact) -> None:
+    n = samples_needed(TEN) if not exact else 4_000
+    held = np.empty((n, 20))[:, ::2]
+
+    def aliased(m, *, rng):
+        held[:m] = draw(TEN, m, rng=rng)
+        out = held[:m]
+        out.flags.writeable = False
+        return out
+
+    verdict = check_samples(aliased, TEN, exact=exact, budget=n)
+    assert verdict.outcome is (Outcome.UNDECIDED if exact else Outcome.SUPPORTED)
+    assert verdict.exact_refuted is False
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_rows_that_come_again_are_refuted_and_the_period_is_said(exact) -> None:
+    def cycle(n, *, rng):
+        return np.tile(draw(PLANE, 250, rng=rng), (n // 250 + 1, 1))[:n]
+
+    verdict = check_samples(cycle, PLANE, exact=exact)
+    assert verdict.outcome is Outcome.REFUTED
+    assert verdict.diagnosis is not None
+    assert "draws repeat every 250" in verdict.diagnosis.text
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize(
+    ("law", "sampler", "words"),
+    [
+        (TEN, _scaled(0, 1.12), "direction of the smallest eigenvalue"),
+        (PLANE, _from(DROPPED), "component 2 at (-2, 2) has weight 0.0"),
+        (TEN, _white(_shifted), "mean of"),
+        (TEN, _chain, "correlation +0."),
+        (TEN, _white(_signs), "coordinates 0, 1, 2 is positive"),
+    ],
+    ids=["scale", "mode", "mean", "chain", "signs"],
+)
+def test_an_exact_refutation_is_said_in_numbers_and_drawn(law, sampler, words) -> None:
+    from scoreproof.validation.report import draw as picture
+
+    verdict = check_samples(sampler, law, exact=True, budget=60_000)
+    assert verdict.outcome is Outcome.REFUTED
+    assert verdict.diagnosis is not None
+    assert words in verdict.diagnosis.text
+    assert verdict.figure is not None
+    assert "<svg" in picture(verdict.figure)
+    fine = check_samples(_from(law), law, exact=True, budget=1_000)
+    assert fine.figure is None
+
+
 def test_a_sampler_that_hangs_is_an_error() -> None:
     def hangs(n: int, *, rng: np.random.Generator) -> np.ndarray:
         time.sleep(60)
@@ -300,6 +409,9 @@ def test_a_law_without_map_draws_or_score_is_undecided_with_the_reason() -> None
     verdict = check_samples(_from(PLANE), Opaque())
     assert verdict.outcome is Outcome.UNDECIDED
     assert "no exact Gaussianisation" in verdict.finding
+    # a law that can be drawn has other routes
+    wrong = check_samples(_from(PLANE), Convolved(Banana(), 0.5, 0.5), budget=8_000)
+    assert wrong.outcome is Outcome.REFUTED
 
 
 def test_rows_of_an_array_that_were_not_read_are_named() -> None:
@@ -378,7 +490,7 @@ def test_mutants_of_refuted_draws_are_judged_too(monkeypatch) -> None:
     assert wrong.outcome is Outcome.REFUTED
     assert {m.outcome for m in wrong.mutants} == {Outcome.REFUTED}
     # A family that is blind to its own defect makes the check broken, whatever else refutes the draws.
-    monkeypatch.setattr(mutants, "_paired", lambda z, size: z)
+    monkeypatch.setattr(mutants, "_paired", lambda pairs, size: pairs)
     blind = check_samples(_white(_shifted), TEN)
     assert blind.outcome is Outcome.ERROR
     assert blind.broken

@@ -11,11 +11,12 @@ from scoreproof.numerics import draw
 from scoreproof.numerics import e_processes as ep
 from scoreproof.numerics.convolved import Convolved
 from scoreproof.numerics.effect_plans import samples_for
-from scoreproof.numerics.effects import CLIP, Directions, EffectSums, View
+from scoreproof.numerics.effects import CLIP, EffectSums
 from scoreproof.numerics.gaussianise import gaussianiser
 from scoreproof.numerics.goodness import RefutingMachine
 from scoreproof.numerics.rosenblatt import ChainNormals, ring_normals
 from scoreproof.numerics.ties import TieCounter
+from scoreproof.numerics.views import Directions, View
 from scoreproof.theory import VP, Gaussian, GaussianMixture, PointMasses, marginal
 from scoreproof.theory.densities_1d import Laplace, Logistic, StudentT, Uniform
 from scoreproof.theory.densities_2d import Banana, DoubleWell, Funnel, Ring
@@ -111,7 +112,7 @@ def test_covariance_has_mean_one_and_is_the_one_dimensional_integral() -> None:
 
 def _peak(law, x: np.ndarray, batches: int, rng: np.random.Generator) -> float:
     shape = gaussianiser(law)
-    machine = RefutingMachine(shape.weights, shape.dim, error=shape.error)
+    machine = RefutingMachine(shape.weights, shape.dim, error=shape.error, frame=shape.frame)
     directions = Directions.drawn(shape.dim, rng)
     for part in np.array_split(x, batches):
         machine.update(directions.view(shape(part, rng=rng)))

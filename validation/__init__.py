@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from .evidence import Outcome as Outcome
     from .identity import check_identity as check_identity
     from .kernel_checks import check_kernel as check_kernel
+    from .kernel_claims import kernel_claim as kernel_claim
+    from .mean_claims import mean_claim as mean_claim
     from .problems import PROBLEMS as PROBLEMS
     from .problems import Problem as Problem
     from .runner import run_claims as run_claims
@@ -41,6 +43,8 @@ _EXPORTS = {
     "check_sampler": "sampler_checks",
     "check_samples": "sample_checks",
     "check_score": "score_checks",
+    "kernel_claim": "kernel_claims",
+    "mean_claim": "mean_claims",
     "run_claims": "runner",
     "samples_needed": "sample_checks",
 }

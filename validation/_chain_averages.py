@@ -10,8 +10,8 @@ import numpy as np
 from scipy import special
 
 from ..numerics import confidence as ci
-from ..numerics.effects import Directions
 from ..numerics.rng import substream
+from ..numerics.views import Directions
 from ..theory.protocols import Vector
 from .evidence import Outcome
 from .verdict import Mutant

@@ -20,17 +20,19 @@ from ..numerics.effects import (
     CLIP,
     Effect,
     EffectSums,
-    View,
     cumulated_room,
     radius_effect,
     weight_room,
 )
+from ..numerics.goodness import RefutingMachine
 from ..numerics.ties import TieCounter
+from ..numerics.views import GRID, Sketch
 from ..theory.protocols import Vector
 from ._sample_run import excess_share
 from .evidence import Outcome
 from .verdict import Mutant
 
+_ROWS = 1 << 16
 _POWER = -float(special.ndtri(1e-4))
 _NAMES = {
     "mean": "shifted",
@@ -49,22 +51,28 @@ class Stream:
     """What mutants corrupt.
 
     Attributes:
-        sums: running sums of the draws; their counts ``(K,)``.
-        column: first normal of each draw, ``(n,)``; empty for laws of atoms.
-        squares: ``|z|^2`` of each draw, ``(n,)``; empty in less than two dimensions.
+        sums: running sums of the draws.
+        column: the first normals of all draws; empty for laws of atoms.
     """
 
     sums: EffectSums
-    column: Vector
-    squares: Vector
+    column: Sketch
 
     def exact(self, rng: np.random.Generator) -> Stream:
         """As many exact labels, normals and squared lengths, for draws that are refuted already."""
         sums, n = self.sums, self.sums.n
         part = EffectSums(sums.weights, sums.dim, error=sums.error, members=sums.members)
         part.n, part.counts = n, rng.multinomial(n, sums.weights).astype(float)
-        column = rng.standard_normal(len(self.column))
-        return Stream(part, column, rng.chisquare(max(sums.dim, 1), size=len(self.squares)))
+        column = Sketch()
+        if sums.dim:
+            for start in range(0, n, _ROWS):
+                column.add(rng.standard_normal(min(_ROWS, n - start)))
+            part.replace(
+                rng.multinomial(n, np.full(GRID, 1 / GRID)),
+                rng.binomial(sums.pairs[1].astype(int), 0.5),
+                sums.pairs[1],
+            )
+        return Stream(part, column)
 
 
 def bounded_mutants(
@@ -93,53 +101,51 @@ def bounded_mutants(
 
 def _corrupted(stream: Stream, family: str, size: float, level: float, tolerance: float) -> Effect:
     """The family as measured on corrupted draws."""
-    sums, z = stream.sums, stream.column
+    sums, z, counts = stream.sums, stream.column.values, stream.column.counts
     if family == "radius":
-        end = float(special.chdtri(sums.dim, 1 - 0.5 * (1 - size)))
-        wrong = _moved(stream.squares, end, 0.5 * end, size)
-        return radius_effect(wrong, sums, level)
+        at = (np.arange(GRID) + 0.5) / GRID
+        values, moved = _moved(at, sums.radii, 0.5 * (1 - size), 0.5 / GRID, size)
+        cell = np.minimum((values * GRID).astype(np.int64), GRID - 1)
+        grid = np.bincount(cell, weights=moved, minlength=GRID).astype(np.float64)
+        return radius_effect(grid, sums, level)
     if family in ("weights", "cumulated"):
         part = EffectSums(sums.weights, 0, error=sums.error, members=sums.members)
         shifted = _reweighted if family == "weights" else _carried_over
         part.n, part.counts = sums.n, shifted(sums.counts, sums.weights, size)
     else:
-        corrupted = {
-            "mean": lambda: z + math.copysign(size, float(np.clip(z, -CLIP, CLIP).mean())),
-            "variance": lambda: z * _stretch(z, size),
-            "cdf": lambda: _moved(z, float(special.ndtri(0.5 * (1 - size))), -4.0, size),
-            "beyond": lambda: np.where(np.arange(len(z)) < size * len(z), CLIP + 1.0, z),
-            "neighbours": lambda: _paired(z, size),
-        }
-        wrong = corrupted[family]()
-        part = EffectSums(np.ones(1), 1, error=sums.error, members=sums.members)
-        part.update(View(np.zeros(len(z), dtype=np.int64), wrong[:, None], wrong[:, None]))
+        pairs, n = sums.pairs, counts.sum()
+        if family == "mean":
+            z = z + math.copysign(size, float(np.clip(z, -CLIP, CLIP) @ counts))
+        elif family == "variance":
+            z = z * _stretch(float(np.minimum(z**2, CLIP**2) @ counts / n), size)
+        elif family == "cdf":
+            z, counts = _moved(z, counts, float(special.ndtri(0.5 * (1 - size))), -4.0, size)
+        elif family == "beyond":
+            z, counts = np.append(z, CLIP + 1.0), np.append(counts * (1 - size), size * n)
+        else:
+            pairs = _paired(pairs, size)
+        part = EffectSums.weighted(z, counts, pairs, error=sums.error, members=sums.members)
     return next(e for e in part.effects(level, tolerance) if e.name == family)
 
 
-def _stretch(z: Vector, size: float) -> float:
-    """Factor that takes the mean square to at least ``1 + size``."""
-    now = float(np.mean(np.minimum(z**2, CLIP**2)))
+def _stretch(now: float, size: float) -> float:
+    """Factor that takes a mean square ``now`` to at least ``1 + size``."""
     return math.sqrt((1 + size) / min(now, 1.0)) if now > 0 else 1.0
 
 
-def _moved(y: Vector, end: float, to: float, size: float) -> Vector:
+def _moved(y: Vector, counts: Vector, end: float, to: float, size: float) -> tuple[Vector, Vector]:
     """Draws above the quantile ``end`` of ``(1 - size)/2`` carried to ``to`` below it, as many as make ``size``."""
-    above = np.flatnonzero(y > end)
-    missing = math.ceil(0.5 * (1 + size) * len(y)) - (len(y) - len(above))
-    out = y.copy()
-    out[above[: max(missing, 0)]] = to
-    return out
+    above = y > end
+    total, there = counts.sum(), counts[above].sum()
+    missing = min(max(0.5 * (1 + size) * total - (total - there), 0.0), there)
+    left = np.where(above, counts * (1 - missing / max(there, 1.0)), counts)
+    return np.append(y, to), np.append(left, missing)
 
 
-def _paired(z: Vector, size: float) -> Vector:
-    """Second draws of disjoint pairs given the sign of the first, until a share 1/2 + ``size`` of pairs agrees."""
-    out, pairs = z.copy(), len(z) // 2
-    first, second = out[: 2 * pairs : 2], out[1 : 2 * pairs : 2]
-    unlike = np.flatnonzero((first > 0) != (second > 0))
-    missing = math.ceil((0.5 + size) * pairs) - (pairs - len(unlike))
-    turned = unlike[: max(missing, 0)]
-    second[turned] = np.copysign(np.maximum(np.abs(second[turned]), 1e-9), first[turned])
-    return out
+def _paired(pairs: Vector, size: float) -> Vector:
+    """Second draws of pairs given the sign of the first, until a share 1/2 + ``size`` of pairs agrees."""
+    same, of = pairs
+    return np.stack([np.maximum(same, np.ceil((0.5 + size) * of)), of])
 
 
 def repeated_mutant(
@@ -165,54 +171,62 @@ def repeated_mutant(
 
 
 def exact_mutants(
-    stream: Stream, ties: TieCounter | None, *, families: int, level: float, penalty: float
+    stream: Stream, ties: TieCounter | None, machine: RefutingMachine, *, level: float
 ) -> list[Mutant]:
     """Mean, weight and repeats corrupted by twice what the e-process sees; all other families count as zero.
 
     Args:
         stream: the draws.
         ties: a counter of rows that were repeated; None for laws of atoms.
-        families: number of families in the average.
+        machine: the e-process.
         level: level of the test.
-        penalty: logarithm by which a numerical density divides the e-value.
     """
-    needed = -math.log(level) + math.log(families) + penalty
-    sums, column = stream.sums, stream.column
+    sums = stream.sums
     n, out = sums.n, []
 
-    def add(name: str, size: float, largest: float, log_e: Callable[[], float]) -> None:
+    def add(
+        name: str, size: float, largest: float, log_e: Callable[[], float], needed: float
+    ) -> None:
         if not size <= largest:
             out.append(_weak(name, size, largest))
             return
-        said = log_e()
-        outcome = Outcome.REFUTED if said >= needed else Outcome.UNDECIDED
-        text = f"corrupted by {size:.3g}: log10 e {(said - math.log(families)) / math.log(10):.1f}"
+        said = log_e() - needed - math.log(level)
+        outcome = Outcome.REFUTED if said >= -math.log(level) else Outcome.UNDECIDED
+        text = f"corrupted by {size:.3g}: log10 e {said / math.log(10):.1f}"
         out.append(Mutant(name=name, outcome=outcome, check="exact", message=text))
 
-    if len(column):
-        total = float(column.sum())
+    if sums.dim:
+        total = float(machine.sums[0])
+        needed = price(machine, "means", level)
         size = 2 * exact_shift(n, sums.dim, needed)
         away = abs(total) + n * size
-        add("shifted", size, math.inf, lambda: _shift_e(away, n, sums.dim))
+        add("shifted", size, math.inf, lambda: _shift_e(away, n, sums.dim), needed)
     if len(sums.weights) > 1:
+        needed = price(machine, "labels", level)
         size = 2 * exact_weight(n, sums.weights, needed)
         counts = _reweighted(sums.counts, sums.weights, size)
         add(
             "reweighted",
             size,
             weight_room(sums.weights),
-            lambda: float(ep.labels(counts, sums.weights)),
+            lambda: _labels_e(counts, sums.weights),
+            needed,
         )
     if ties is not None:
         copies = ties.rows / max(ties.n, 1)
-        add("repeated", copies, 1.0, lambda: ties.log_e()["repeats"])
+        needed = price(machine, "repeats", level)
+        add("repeated", copies, 1.0, lambda: ties.log_e()["repeats"], needed)
     return out
+
+
+def price(machine: RefutingMachine, family: str, level: float) -> float:
+    """``log E`` with which one family alone refutes: the level, its share, and the error of the map."""
+    return -math.log(level) - machine.share(family) + machine.n * math.log1p(machine.error)
 
 
 def exact_shift(n: int, dim: int, needed: float) -> float:
     """Smallest shift of one direction that the family ``means`` refutes with probability 1 - 1e-4."""
-    reach = needed + math.log(2)
-    return _first(lambda s: _shift_e(n * s - _POWER * math.sqrt(n), n, dim) >= reach, top=1e3)
+    return _first(lambda s: _shift_e(n * s - _POWER * math.sqrt(n), n, dim) >= needed, top=1e3)
 
 
 def exact_weight(n: int, weights: Vector, needed: float) -> float:
@@ -223,7 +237,7 @@ def exact_weight(n: int, weights: Vector, needed: float) -> float:
         down = weights[k] >= size
         spread = _POWER * math.sqrt(weights[k] * (1 - weights[k]) / n) if down else 0.0
         counts = _reweighted(n * weights, weights, max(size - spread, 0.0))
-        return float(ep.labels(counts, weights)) >= needed
+        return _labels_e(counts, weights) >= needed
 
     return _first(seen, top=1.0)
 
@@ -231,7 +245,13 @@ def exact_weight(n: int, weights: Vector, needed: float) -> float:
 def _shift_e(total: float, n: int, dim: int) -> float:
     sums = np.zeros(dim)
     sums[0] = max(total, 0.0)
-    return float(np.logaddexp(*ep.means(sums, n)) - math.log(2))
+    # one of at most three members of the family
+    return ep.means(sums, n)[0] - math.log(3)
+
+
+def _labels_e(counts: Vector, weights: Vector) -> float:
+    # one of two members of the family
+    return float(ep.labels(counts, weights)) - math.log(2)
 
 
 def _first(seen: Callable[[float], bool], *, top: float) -> float:

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from ..numerics.e_processes import rare_ceiling
-from ..numerics.effects import Directions, Effect, EffectSums
+from ..numerics.effects import Effect, EffectSums
 from ..numerics.gaussianise import Gaussianiser
 from ..numerics.goodness import RefutingMachine
 from ..numerics.rng import substream
 from ..numerics.ties import TieCounter, Ties
+from ..numerics.views import Directions, Sketch
 from ..theory.empirical import PointMasses
 from ..theory.protocols import Vector
 
@@ -51,12 +52,11 @@ class Run:
         self.rng = substream(self.seed, "labels")
         self.directions = Directions.drawn(d, substream(self.seed, "directions"))
         self.sums = EffectSums(weights, d, error=self.shape.error)
-        self.refuting = RefutingMachine(weights, d, error=self.shape.error)
+        self.refuting = RefutingMachine(weights, d, error=self.shape.error, frame=self.shape.frame)
         # A law of atoms repeats its draws by right.
         atoms = isinstance(self.target, PointMasses)
         self.ties = None if atoms else self.counter()
-        self.column: list[Vector] = []
-        self.squares: list[Vector] = []
+        self.sketch = Sketch()
         self.rows: Vector = np.zeros((0, 1))
 
     def go(self, batches: Batches) -> None:
@@ -68,7 +68,7 @@ class Run:
             looks[k] = looks.get(k, 0.0) + share
         for k, size in enumerate(batches.sizes):
             x, single = batches.make(k, size)
-            self._add(x, single)
+            self.add(x, single)
             if k in looks:
                 self.looked, self.level = self.n, looks[k] * self.false_alarm
                 self.effects = self.sums.effects(self.level, self.tolerance)
@@ -81,7 +81,8 @@ class Run:
             int(self.target.dim), getattr(self.target, "log_prob", None), single=self.single
         )
 
-    def _add(self, x: Vector, single: bool) -> None:
+    def add(self, x: Vector, single: bool) -> None:
+        """Adds one batch ``(n, d)``; the refuting machine looks."""
         if not len(self.rows):
             self.rows = x
         self.single = self.single or single
@@ -95,18 +96,16 @@ class Run:
             self.sums.update(view)
             self.refuting.add(view)
             if self.shape.dim:
-                self.column.append(view.z[:, 0].copy())
-            if self.shape.dim > 1:
-                self.squares.append(np.einsum("ij,ij->i", view.z, view.z))
+                self.sketch.add(view.z[:, 0])
         self.refuting.look()
         self.n += len(x)
 
     @property
     def tied(self) -> bool:
         """Whether ties alone refute exactness."""
-        families = self.refuting.families
-        logs = [v for name, v in families.items() if name in self.refuting.others]
-        return bool(logs) and max(logs) - np.log(len(families)) >= -np.log(self.false_alarm)
+        machine = self.refuting
+        logs = [v + machine.share(name) for name, v in machine.others.items()]
+        return bool(logs) and max(logs) >= -np.log(self.false_alarm)
 
     @property
     def repeats_level(self) -> float:

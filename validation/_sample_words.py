@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from ..numerics.e_processes import rare_ceiling
 from ..numerics.effects import Effect
-from ..theory.mixtures import GaussianMixture
-from ._sample_mutants import exact_shift
+from ._sample_families import axis_words, family_words, weight_words
+from ._sample_mutants import exact_shift, price
 from ._sample_run import Run
 from .evidence import Allowed, Evidence, Kind, Measured, Outcome
 from .verdict import Diagnosis, Verdict
@@ -23,7 +22,6 @@ ROUNDED = (
     "exact draws are rounded once, to the stated precision, and made from at least 52 random bits a number (22 in "
     "single precision): that is how often they may repeat"
 )
-_OUTSIDE = 100.0  #: relative variance beyond which its number says nothing
 _MEANING = {
     "weights": "largest error of a component weight",
     "cumulated": "largest error of a sum of the first component weights",
@@ -101,9 +99,9 @@ def _test(run: Run, seconds: float) -> Evidence:
         text += f"; {_ties(run)}"
     detectable = None
     if run.shape.dim:
-        families = len(run.refuting.families)
-        reach = needed + math.log(families) + run.n * math.log1p(run.shape.error)
-        detectable = exact_shift(run.n, run.shape.dim, reach)
+        detectable = exact_shift(
+            run.n, run.shape.dim, price(run.refuting, "means", run.false_alarm)
+        )
         text += f"; a shift of one direction by {detectable:.2g} standard deviations is sure to be seen"
     return Evidence(
         check="exact",
@@ -180,33 +178,21 @@ def _excess(e: Effect) -> float:
 
 
 def _exact_words(run: Run, ranked: list[Effect]) -> Diagnosis:
-    machine = run.refuting
-    n = max(machine.n, 1)
-    name = machine.leading
+    name = run.refuting.leading
     text = f"not exactly this law (e-process, strongest in: {name})"
-    if name == "labels":
-        text += f"; {weight_words(run.sums.counts / n, run)}"
-    elif "mean" in name and run.shape.dim:
-        j = int(np.argmax(np.abs(machine.sums)))
-        text += f"; the mean of coordinate {j} is off by {machine.sums[j] / n:+.4f} standard deviations"
-    elif run.shape.dim and name in ("scales", "radius", "covariance", "learned scale"):
-        ratio = machine.squares / n - 1
-        j = int(np.argmax(np.abs(ratio)))
-        if ratio[j] > _OUTSIDE:
-            return Diagnosis(text=f"{text}; draws lie far outside the law", cause=name)
-        text += f"; the variance is off by {100 * ratio.mean():+.2f} % over all directions, "
-        text += f"by {100 * ratio[j]:+.2f} % in direction {j}"
-    elif name == "lag":
-        text += "; consecutive draws depend on each other"
+    said = family_words(run, name)
     return Diagnosis(
-        text=text, cause=name, distance=None, runner_up=ranked[0].name if ranked else None
+        text=f"{text}; {said}" if said else text,
+        cause=name,
+        distance=None,
+        runner_up=ranked[0].name if ranked else None,
     )
 
 
 def describe(e: Effect, run: Run) -> str:
     """One effect in words and numbers."""
     d = run.shape.dim
-    axis = f"coordinate {e.worst}" if e.worst < d else f"random projection {e.worst - d}"
+    axis = axis_words(run, e.worst) if e.worst < d else f"random projection {e.worst - d}"
     low = f"at least {e.low:.3g}"
     if e.name == "weights":
         return weight_words(run.sums.counts / run.n, run, k=e.worst)
@@ -220,11 +206,12 @@ def describe(e: Effect, run: Run) -> str:
     if e.name == "variance":
         side = "large" if e.signed > 0 else "small"
         return (
-            f"the mean square of whitened {axis} is {100 * abs(e.signed):.3g} % too {side} ({low})"
+            f"the variance along whitened {axis} is {100 * abs(e.signed):.3g} % too {side} ({low})"
         )
     if e.name == "cdf":
         followed = min(d, 64)
-        axis = axis if e.worst < followed else f"random projection {e.worst - followed}"
+        inside = e.worst < followed
+        axis = axis_words(run, e.worst) if inside else f"random projection {e.worst - followed}"
         return f"the distribution function of whitened {axis} is off by {e.signed:+.3g} ({low})"
     if e.name == "radius":
         return (
@@ -234,20 +221,3 @@ def describe(e: Effect, run: Run) -> str:
         return f"a mass of {e.value:.3g} lies beyond 6 standard deviations of whitened {axis}"
     more = "share" if e.signed > 0 else "differ in"
     return f"consecutive draws {more} the sign of coordinate {e.worst % d} too often ({e.signed:+.3g})"
-
-
-def weight_words(shares: Any, run: Run, *, k: int | None = None) -> str:
-    """Which weight is off, and where its component sits."""
-    weights = run.shape.weights
-    if k is None:
-        spread = np.sqrt(np.maximum(weights * (1 - weights), 1e-12))
-        k = int(np.argmax(np.abs(shares - weights) / spread))
-    if weights[k] == 0:
-        return f"a share of {shares[k]:.3g} of the draws is none of the atoms"
-    law = run.target
-    while not isinstance(law, GaussianMixture) and hasattr(law, "law"):
-        law = law.law
-    where = ""
-    if isinstance(law, GaussianMixture) and law.dim <= 3:
-        where = f" at ({', '.join(f'{m:.3g}' for m in law.means[k])})"
-    return f"component {k}{where} has weight {shares[k]:.3g} instead of {weights[k]:.3g}"

@@ -246,10 +246,18 @@ def _mutant(check: Check, name: str, k: int, ctx: Context) -> Mutant:
         name=label if label not in ("<lambda>", "mutant", "check") else f"{name}-{k + 1}",
         outcome=piece.outcome,
         check=name,
-        # A mutant that ran out of time was not missed by the check: it was not looked at long enough.
-        underpowered=piece.outcome is Outcome.UNDECIDED and ctx.out_of_time,
+        # A mutant that ran out of time or of draws was not missed by the check: it was not looked at long enough.
+        underpowered=piece.outcome is Outcome.UNDECIDED and (ctx.out_of_time or _too_few(piece)),
         message=piece.message,
     )
+
+
+def _too_few(piece: Evidence) -> bool:
+    """Whether the excess over the allowed interval is less than what the draws of the piece can show."""
+    m, a = piece.measured, piece.allowed
+    if piece.kind != "confidence" or piece.detectable is None or m is None or a is None:
+        return False
+    return max(a.low - m.value, m.value - a.high, 0.0) < piece.detectable
 
 
 def _finding(claim: Claim, evidence: Mapping[str, Evidence]) -> tuple[str, list[Evidence]]:

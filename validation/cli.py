@@ -13,9 +13,12 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
+
+if TYPE_CHECKING:
+    from .claim import Claim
 
 OUT = Path("scoreproof-report")
 _INTERRUPTED = 130
@@ -93,8 +96,9 @@ def validate(
         list[str] | None,
         typer.Option(
             "--only",
-            metavar="ID|GROUP ...",
-            help="Ids or groups (ledger, digits, laws, network); default: every claim.",
+            metavar="ID|GROUP|MODULE:OBJECT ...",
+            help="Ids, groups (ledger, digits, laws, network), or claims of your own "
+            "(module:object, path.py:object); default: every claim.",
         ),
     ] = None,
     profile: Annotated[
@@ -128,6 +132,7 @@ def validate(
     """
     from . import provenance
     from .cli_progress import display
+    from .own_claims import claims_at
     from .runner import run_claims
 
     if names and not only:
@@ -135,12 +140,15 @@ def validate(
     wanted = [part for name in [*(only or []), *(names or [])] for part in name.split(",") if part]
     if only and not wanted:
         _refuse("only: got an empty name, wanted ids or groups; `scoreproof claims` lists the ids")
+    chosen: list[str | Claim] = []
+    for part in wanted:
+        chosen += claims_at(part) if ":" in part else [part]
     workers = provenance.cores() if jobs is None else jobs
     shown = display()
     try:
         with shown:
             report = run_claims(
-                wanted or None,
+                chosen or None,
                 profile=profile,
                 seed=seed,
                 timeout=timeout,

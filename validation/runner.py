@@ -81,6 +81,7 @@ def run_claims(
         KeyboardInterrupt: on Ctrl-C; the message says how to go on.
     """
     from .claims import CLAIMS, Ledger
+    from .claims.ball_evidence import left_out
 
     started, clock = _now(), time.perf_counter()
     claims = select(only, CLAIMS)
@@ -113,6 +114,7 @@ def run_claims(
             run.isolated(jobs or 1, timeout=timeout, memory=memory)
         report = Report(
             verdicts=tuple(run.verdicts[j.id] for j in todo),
+            not_checked=left_out(claims),
             provenance=run.provenance(seed, started),
             profile=profile,
             false_alarm=false_alarm,

@@ -7,6 +7,7 @@ gives ``exact_refuted`` and decides with ``exact=True``.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,6 +21,7 @@ from ..numerics.rng import substream
 from ..theory._checks import bad, positive
 from ..theory.protocols import Vector
 from ._sample_mutants import Stream, bounded_mutants, exact_mutants, repeated_mutant
+from ._sample_pictures import figure
 from ._sample_run import LOOKS, Batches, Run
 from ._sample_words import NOT_CHECKED, ROUNDED, diagnosis, pieces
 from ._unmapped import Unmapped, judge
@@ -27,8 +29,9 @@ from ._user_code import UserCodeError, as_draws, call_user, law_or_refuse, libra
 from .evidence import Evidence, Outcome
 from .verdict import Mutant, Verdict
 
-_BATCHES = 32  #: calls of ``draw``, of geometrically growing sizes
+_BATCHES = 32  #: calls of ``draw`` that follow a tolerance, of geometrically growing sizes
 _FIRST = 500
+_PACE = 1.07  #: ratio of the looks with ``exact=True``
 _CELLS = 1 << 23  #: numbers that one call of ``draw`` is asked for at most
 _MOST = 1_000_000  #: default budgets end here
 _LEAST = 64
@@ -126,14 +129,17 @@ def check_samples(
         other = Unmapped(target, tolerance, exact, false_alarm, seed)
         dim = int(target.dim)
         return judge(
-            other, bare, budget, lambda n: _source(draw, dim, n, seed, timeout, backend, device)
+            other,
+            bare,
+            budget,
+            lambda n: _source(draw, dim, n, seed, timeout, backend, device, False),
         )
     wanted = _needed(shape, tolerance, false_alarm)
     n = min(wanted, _MOST) if budget is None else int(budget)
     run = Run(shape, target, tolerance, exact, false_alarm, seed, dtype == "float32")
     start = time.perf_counter()
     try:
-        run.go(_source(draw, int(target.dim), n, seed, timeout, backend, device))
+        run.go(_source(draw, int(target.dim), n, seed, timeout, backend, device, exact))
     except UserCodeError as error:
         seconds = time.perf_counter() - start
         failed = Evidence.error("draw", str(error), kind="confidence", seconds=seconds)
@@ -165,6 +171,7 @@ def _source(
     timeout: float | None,
     backend: str | None,
     device: Any,
+    exact: bool,
 ) -> Batches:
     if not callable(draw):
         x, single = as_draws(draw, None, dim, name="draw")
@@ -173,7 +180,7 @@ def _source(
                 f"draw: got {len(x)} rows, wanted at least {_LEAST}; pass more draws"
             )
         x = x[:n]
-        edges = _edges(len(x), dim)
+        edges = batch_edges(len(x), dim, exact=exact)
         return Batches(np.diff(edges).tolist(), lambda k, m: (x[edges[k] : edges[k] + m], single))
 
     def call(k: int, m: int) -> tuple[Vector, bool]:
@@ -186,14 +193,16 @@ def _source(
             call_user(draw, m, name="draw", timeout=timeout, rng=rng), m, dim, name="draw"
         )
 
-    return Batches(np.diff(_edges(n, dim)).tolist(), call)
+    return Batches(np.diff(batch_edges(n, dim, exact=exact)).tolist(), call)
 
 
-def _edges(n: int, dim: int) -> np.ndarray:
+def batch_edges(n: int, dim: int, *, exact: bool) -> np.ndarray:
     """Where batches begin and end: sizes grow geometrically, as far as memory allows."""
     if n <= _FIRST:
         return np.array([0, n])
-    ends = np.geomspace(_FIRST, n, _BATCHES).round().astype(int)
+    # A run that ends when the e-process says so looks after every seven per cent.
+    count = math.ceil(math.log(n / _FIRST) / math.log(_PACE)) + 1 if exact else _BATCHES
+    ends = np.geomspace(_FIRST, n, count).round().astype(int)
     most = max(_FIRST, _CELLS // dim)
     return (
         np.unique(np.r_[0, ends, np.arange(ends[0], n, most)])
@@ -211,25 +220,21 @@ def _verdict(run: Run, bare: Verdict, wanted: int, seconds: float) -> Verdict:
         exact_refuted=run.refuting.refuted(run.false_alarm),
     )
     verdict = replace(verdict, mutants=_mutants(run, verdict.decided))
-    return replace(verdict, diagnosis=diagnosis(run, verdict, wanted=wanted))
+    said = diagnosis(run, verdict, wanted=wanted)
+    wrong = said is not None and (verdict.decided is Outcome.REFUTED or verdict.exact_refuted)
+    return replace(
+        verdict, diagnosis=said, figure=figure(run, said.cause) if said and wrong else None
+    )
 
 
 def _mutants(run: Run, decided: Outcome) -> tuple[Mutant, ...]:
-    stream = Stream(run.sums, _joined(run.column), _joined(run.squares))
+    stream = Stream(run.sums, run.sketch)
     if run.exact:
         counter = None
         if run.ties is not None:
             counter = run.counter()
             counter.update(np.repeat(run.rows, 2, axis=0))
-        return tuple(
-            exact_mutants(
-                stream,
-                counter,
-                families=len(run.refuting.families),
-                level=run.false_alarm,
-                penalty=run.n * float(np.log1p(run.shape.error)),
-            )
-        )
+        return tuple(exact_mutants(stream, counter, run.refuting, level=run.false_alarm))
     if decided is Outcome.REFUTED:
         stream = stream.exact(substream(run.seed, "mutants"))
     out = bounded_mutants(stream, run.effects, level=run.level, tolerance=run.tolerance)
@@ -237,7 +242,3 @@ def _mutants(run: Run, decided: Outcome) -> tuple[Mutant, ...]:
         level = run.repeats_level
         out.append(repeated_mutant(run.rows, run.counter(), level=level, tolerance=run.tolerance))
     return tuple(out)
-
-
-def _joined(parts: list[Vector]) -> Vector:
-    return np.concatenate(parts) if parts else np.zeros(0)

@@ -1,7 +1,7 @@
 """The value of an expression at a rational point, exactly or as a ball (Arb through python-flint).
 
-A ball holds the true value; where it excludes zero, the expression is not zero. Without python-flint only
-points at which the expression is a rational number are decided.
+A ball holds the true value; where it excludes zero, the expression is not zero. Without python-flint the
+intervals of mpmath do the same for fewer functions, see ``intervals.py``.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 import sympy as sp
 
 from .domain import Expr
+from .intervals import interval_sign
 
 _NAMES = frozenset(
     {
@@ -56,7 +57,7 @@ def excludes_zero(expr: Expr, at: Mapping[sp.Symbol, Any], digits: int) -> bool 
     """
     if flint() is None:
         exact = _exact(expr, at)
-        return None if exact is None else exact != 0
+        return interval_sign(expr, at, digits) != 0 or None if exact is None else exact != 0
     value = ball(expr, at, digits)
     return None if value is None else not (value.real.contains(0) and value.imag.contains(0))
 
@@ -65,7 +66,9 @@ def certain_sign(expr: Expr, at: Mapping[sp.Symbol, Any], digits: int) -> int:
     """+1 or -1 where the value at a point (or on a box of balls) is certainly positive or negative, else 0."""
     if flint() is None:
         exact = _exact(expr, at)
-        return 0 if exact is None else int(exact > 0) - int(exact < 0)
+        if exact is None:
+            return interval_sign(expr, at, digits)
+        return int(exact > 0) - int(exact < 0)
     value = ball(expr, at, digits)
     if value is None or not value.imag.contains(0):
         return 0

@@ -74,7 +74,7 @@ def langevin_limit(wrong: str | None = None) -> Derivation:
             by="the spectral theorem: functions with ∫p|∇h|² = 0 are constant",
             hypotheses=(
                 "p is smooth, positive and integrable on the whole space: then L is essentially self-adjoint in mean "
-                "squares under p, and no mass is lost (Strichartz 1983; Grigor'yan 1999)",
+                "squares under p, and no mass is lost (Bakry, Gentil and Ledoux 2014, Sec. 3.2; Grigor'yan 1999)",
                 "the law has a density at some time; those with ∫p h² finite are dense, and ∫p|h| does not grow, so "
                 "that all of them converge",
             ),

@@ -195,11 +195,11 @@ def annealed(wrong: str | None = None) -> Derivation:
     return Derivation(
         "annealed",
         title="annealed Langevin dynamics on a Gaussian",
-        statement="For data N(μ, v) along an eigendirection, levels σ₁ > … > σ_L and steps d = κσ² (h = 2κσ²), κ < "
-        "1: the variance ends above v + σ_L² by at most the larger of E_m and κ/(2−κ)(v + σ_m²), plus σ_m², for any "
-        "level m, where E_m is what it was off by after level m. What a level inherits it multiplies by (1 − "
-        "κσ²/(v+σ²))^{2n} in n steps, and the distance of the mean by the root of that. So from any Gaussian start "
-        "it ends near q_{σ_L} if κ is small and n κσ²/(v+σ²) is large at a level where σ² is small against v.",
+        statement="For data N(μ, v) along an eigendirection, levels σ₁² > σ₂² > ... > σ_L² and steps d = κσ² (h = "
+        "2κσ²), κ < 1: the variance ends above v + σ_L² by at most the larger of E_m and κ/(2−κ)(v + σ_m²), plus "
+        "σ_m², for any level m, where E_m is what it was off by after level m. What a level inherits it multiplies "
+        "by (1 − κσ²/(v+σ²))^{2n} in n steps, and the distance of the mean by the root of that. So from any Gaussian "
+        "start it ends near q_{σ_L} if κ is small and n κσ²/(v+σ²) is large at a level where σ² is small against v.",
         formula=r"V_i-v-\sigma_i^2=r\left(V_{i-1}-v-\sigma_{i-1}^2+\sigma_{i-1}^2-\sigma_i^2\right)+(1-r)\,b_i,\quad"
         r"0\le\frac{b_i}{v+\sigma_i^2}\le\frac{\kappa}{2-\kappa}",
         domain=Domain(

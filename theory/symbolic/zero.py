@@ -6,7 +6,8 @@ numerator expands to the zero polynomial. REFUTED means: at an exhibited rationa
 values of the undefined functions and their derivatives there) a ball or an exact rational excludes zero.
 Everything else is UNKNOWN.
 
-The trusted base is sympy's polynomial arithmetic, the rules of ``normal_form.py`` and Arb.
+The trusted base is sympy's polynomial arithmetic, the rules of ``normal_form.py`` and Arb (without
+python-flint, the intervals of mpmath).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from sympy.core.function import AppliedUndef
 
 from .._checks import positive
 from ._limits import within
-from .balls import excludes_zero
+from .balls import excludes_zero, flint
 from .domain import Domain, Expr
 from .fractions import Field, TooLarge
 from .normal_form import Generators, Undefined, root_order
@@ -98,7 +99,7 @@ def _test(e: Expr, domain: Domain, rules: Mapping[Any, Any], seed: int) -> ZeroT
     plain = e.xreplace(jets.stand_in)
     witness = _refute(plain, domain, jets, seed, _DIGITS)
     if witness is not None:
-        return ZeroTest(REFUTED, f"a ball of {_DIGITS} digits excludes zero", witness=witness)
+        return ZeroTest(REFUTED, _excluded(_DIGITS), witness=witness)
     try:
         forms = [_normal(branch, domain, jets) for branch in _branches(plain)]
     except Undefined:
@@ -113,8 +114,13 @@ def _test(e: Expr, domain: Domain, rules: Mapping[Any, Any], seed: int) -> ZeroT
         return ZeroTest(PROVED, "the numerator of its normal form expands to zero")
     witness = _refute(plain, domain, jets, seed + 1, _MORE_DIGITS)
     if witness is not None:
-        return ZeroTest(REFUTED, f"a ball of {_MORE_DIGITS} digits excludes zero", witness=witness)
+        return ZeroTest(REFUTED, _excluded(_MORE_DIGITS), witness=witness)
     return ZeroTest(UNKNOWN, "its normal form is not zero, and no ball excludes zero")
+
+
+def _excluded(digits: int) -> str:
+    kind = "a ball" if flint() is not None else "an interval"
+    return f"{kind} of {digits} digits excludes zero"
 
 
 def _empty(e: Any) -> bool:

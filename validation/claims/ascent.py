@@ -109,7 +109,9 @@ CLAIMS: tuple[Claim, ...] = (
             "A mode attracts as long as the step is below two over the largest curvature of -log p there: here "
             f"{2 / _sharpest():.3f}, and with nine tenths of that {evidence['largest-step'].message}. With more the "
             "sharpest mode repels. The starts that are excepted lie on the paths into saddle points. Where maxima "
-            "are degenerate, as a ring of them is, every start ends at a point of its own, which is no isolated mode."
+            "are degenerate, as a ring of them is, every start ends at a point of its own, which is no isolated mode. "
+            "Where another critical point is, as 2 is for log p with the slope -x (x - 2)^2, it holds all starts "
+            "on one side of it, though the only mode is nondegenerate."
         ),
         role="printed",
         group="ledger",

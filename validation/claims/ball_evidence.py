@@ -7,7 +7,7 @@ else is undecided.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -20,12 +20,14 @@ from ...numerics.enclosure import (
     rounded_down,
     rounded_up,
 )
-from ..claim import Check, Context
+from ..claim import Check, Claim, Context
 from ..evidence import Allowed, Evidence, Measured, Outcome
+from ..verdict import NotChecked
 
 #: digits after the point that a profile asks for; balls are made narrower by two more
 DIGITS: Mapping[str, int] = {"quick": 15, "standard": 30, "deep": 100}
 SPARE = 2
+MISSING = "python-flint is missing (pip install python-flint)"
 
 
 def available() -> bool:
@@ -43,8 +45,18 @@ def attached(
     return (
         {},
         {},
-        (f"not run, since python-flint is missing: {missing} (pip install python-flint)",),
+        (f"{missing} not run: {MISSING}",),
     )
+
+
+def left_out(claims: Iterable[Claim]) -> tuple[NotChecked, ...]:
+    """The claims of which :func:`attached` has left out checks, for the report."""
+    found = []
+    for claim in claims:
+        notes = [*claim.assumptions, *(claim.correction.assumptions if claim.correction else ())]
+        if any(note.endswith(MISSING) for note in notes):
+            found.append(NotChecked(claim=claim.id, reason=f"enclosures: {MISSING}"))
+    return tuple(found)
 
 
 def digits_of(ctx: Context) -> int:
@@ -124,7 +136,7 @@ def _evidence(ball: Enclosed, allowed: Allowed, message: str) -> Evidence:
         kind="enclosure",
         measured=Measured(value, ball.low, ball.high),
         allowed=allowed,
-        n=ball.evaluations,
+        n=max(1, ball.evaluations),  # a closed form is one
         message=message,
     )
 

@@ -71,9 +71,10 @@ def _stationary_of(step: Fraction, v: Fraction) -> Fraction:
 
 
 def bias_and_threshold(quarter: Any = "1/4", threshold: Any = 4, small: Any = "2e-4") -> Check:
-    """L6 (1/4, 4, 2e-4): the chain on N(m, v) ends with variance ``v / (1 - quarter h / v)``, within 0.1 % for a small h.
+    """L6 (1/4, 4, 2e-4): the chain on N(m, v) ends with variance ``v / (1 - quarter h / v)``.
 
-    It contracts while ``h < threshold v``: there ``|1 - h/(2v)|`` is one.
+    For a small h that is within 0.1 % of v. The chain contracts while ``h < threshold v``, where ``|1 - h/(2v)|`` is
+    one.
     """
 
     def check(ctx: Context) -> Evidence:
@@ -94,7 +95,7 @@ def bias_and_threshold(quarter: Any = "1/4", threshold: Any = 4, small: Any = "2
 
 
 def joint_limit(turns: Any, *, power: int = 2, contraction: Any = 1) -> Check:
-    """L12, as printed (1) and corrected (40): squared W2 from N(m, v) after ``K = turns / d`` steps of length d = 1e-6.
+    """L12, as printed (1) and corrected (40): squared W2 from N(m, v) after ``turns / d`` steps, d = 1e-6.
 
     It starts from N(m + 1, v / 9), v = 4/5, and must be within ``(v / 100)^2 / v``. Per step the offset shrinks by
     ``r = 1 - contraction d / v`` and the variance goes to ``r^2 V + 2 d``; powers of r are balls.

@@ -128,7 +128,7 @@ def likelihood(times: Any = 1, square: Any = 1) -> Check:
 
 
 def average(closed_power: int = 1, correlated: bool = True) -> Check:
-    """N1 (1, True): the average has ``(1-m)/(1+m) ((1+m r)/(1-m r))^closed_power`` of the variance of the parameter, below 1.
+    """N1 (1, True): the average has ``(1-m)/(1+m) ((1+m r)/(1-m r))^closed_power`` of the variance.
 
     ``theta <- r theta + noise`` with ``r = 1 - step curvature``, ``e <- m e + (1-m) theta``; exact fractions of the
     stationary equations.

@@ -128,7 +128,7 @@ def proportional(power: int = 2, most: Any = 2) -> Check:
 
 
 def even_norm(power: int = 2, most: Any = 4) -> Check:
-    """O24 as printed (2, 4): the ratio of ``sigma^power E |score of q|^2`` at two levels; a factor of two in the norm."""
+    """O24 as printed (2, 4): the ratio of ``sigma^power E |score of q|^2`` at both ends; 4 is 2 in the norm."""
 
     def check(ctx: Context) -> Evidence:
         d, factor, (first, *_, last) = digits_of(ctx), rational(most, "most"), _ENDS
@@ -171,7 +171,7 @@ def even_at_the_optimum(power: int = 2, most: Any = 10) -> Check:
 
 
 def weighted(power: int = 2, times: Any = 1) -> Check:
-    """O17 corrected (2, 1): ``lambda L`` is one for the zero model and ``1 - times sigma^2 E |s|^2`` at the optimum."""
+    """O17 corrected (2, 1): ``lambda L`` is one for the zero model, ``1 - times sigma^2 E |s|^2`` at the optimum."""
 
     def check(ctx: Context) -> Evidence:
         d, one, pieces = digits_of(ctx), Fraction(1), []

@@ -32,7 +32,7 @@ def _decimal(key: str, shown: str, right: str, *wrong: tuple[str, Example]) -> A
 
 
 def training_example(power: int = 1, sign: int = -1, half: Any = 1) -> Check:
-    """S5 (1, -1, 1): ``x + sigma^power eps``, ``half (predicted - eps)^2``, ``sign predicted / sigma^power``, and so on."""
+    """S5 (1, -1, 1): ``x + sigma^power eps``, ``half (predicted - eps)^2``, ``sign predicted / sigma^power``."""
 
     def check(ctx: Context) -> Evidence:
         x, eps, predicted = Fraction(2), Fraction(4, 5), Fraction(3, 5)
@@ -72,7 +72,7 @@ _FAR = ExactMixture.make(["0.6", "0.4"], [-8, 8], ["1.2", "0.8"])
 
 
 def valley(times: Any = 1, at: Any = "0.81") -> Check:
-    """S9 as printed (1): between two modes ``times s(x)^2`` is above ``E s^2``, where the density is below 1e-6 of the highest."""
+    """S9 as printed (1): ``times s(x)^2`` is above ``E s^2`` between modes, where the density fell by 1e-6."""
 
     def check(ctx: Context) -> Evidence:
         d, x = digits_of(ctx), rational(at, "at")
@@ -87,7 +87,7 @@ def valley(times: Any = 1, at: Any = "0.81") -> Check:
 
 
 def far_out(variance: Any = "1.2", mean: Any = -8) -> Check:
-    """S9 corrected (1.2, -8: of the wide mode): ``s(x) = -(x - m) / v`` on both sides far out, within ``10^-digits``."""
+    """S9 corrected (1.2, -8: of the wide mode): ``s(x) = -(x - m) / v`` far out on both sides."""
 
     def check(ctx: Context) -> Evidence:
         d, v, m = digits_of(ctx), rational(variance, "variance"), rational(mean, "mean")
@@ -102,7 +102,7 @@ def far_out(variance: Any = "1.2", mean: Any = -8) -> Check:
 
 
 def toward_the_nearest(narrow: Any = "0.04", light: Any = "0.2", sign: int = 1) -> Check:
-    """S10 as printed: 1.6 from a narrow mode and 6.4 from a wide one, ``sign s(x)`` has the sign of the way to the narrow one."""
+    """S10 as printed: 1.6 from a narrow mode, 6.4 from a wide one, ``sign s`` points to the narrow one."""
 
     def check(ctx: Context) -> Evidence:
         w = rational(light, "light")
@@ -114,7 +114,7 @@ def toward_the_nearest(narrow: Any = "0.04", light: Any = "0.2", sign: int = 1) 
 
 
 def concave(times: Any = 1) -> Check:
-    """S10 corrected (1): for log-concave p, ``times s(x) (m - x) >= log p(m) - log p(x)``, m the mode to two digits."""
+    """S10 corrected (1): for log-concave p, ``times s(x) (m - x) >= log p(m) - log p(x)``, m near the mode."""
 
     def check(ctx: Context) -> Evidence:
         d, m, pieces = digits_of(ctx), Fraction(23, 100), []

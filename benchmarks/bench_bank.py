@@ -1,0 +1,225 @@
+"""How many draws refute each sampler of the bank, beside the sizes that no test can beat.
+
+Run ``python benchmarks/bench_bank.py``; ``--runs N`` seeds each, ``--only NAME ...`` or ``--quick`` choose rows.
+``--out DIR`` keeps what was measured in ``bank.json`` there; a row that is there with these seeds is not run again.
+``--page FILE`` puts the table into that page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from bank import Entry, correct, defects
+from page import replace
+from scoreproof.validation import check_samples
+from threadpoolctl import threadpool_limits
+
+ALPHA = 1e-3
+_SLACK = 1.6  #: runs end at this multiple of the limit
+_CORRECT = 20_000
+QUICK = [
+    "mean_axis10",
+    "mean_dense64",
+    "cov_random64_p10",
+    "pair_pixels10",
+    "weights_plane",
+    "mode_lost",
+    "late_line",
+    "outliers10",
+    "xor10",
+    "twice",
+    "clipped",
+    "score_half",
+    "exact_plane",
+    "exact_gaussian64",
+]
+
+
+@dataclass(frozen=True)
+class Row:
+    """Stopping numbers of one sampler; infinite for runs that did not stop."""
+
+    entry: Entry
+    stops: list[float]
+    families: list[str]
+    seconds: float
+
+    @property
+    def median(self) -> float:
+        """Median stopping number."""
+        return _quantile(self.stops, 0.5)
+
+    @property
+    def p90(self) -> float:
+        """Nine of ten runs stop by it."""
+        return _quantile(self.stops, 0.9)
+
+    @property
+    def ratio(self) -> float:
+        """Median over the Neyman-Pearson size."""
+        return self.median / self.entry.size if self.entry.size else math.nan
+
+    @property
+    def reached(self) -> bool:
+        """Whether nine of ten runs stop by the limit."""
+        return self.p90 <= self.entry.limit
+
+
+def _quantile(values: list[float], q: float) -> float:
+    """The smallest number by which a share ``q`` of the runs has stopped."""
+    return sorted(values)[max(0, math.ceil(q * len(values) - 1e-9) - 1)]
+
+
+def run(entry: Entry, runs: int, *, first: int = 0) -> Row:
+    """``runs`` streams with seeds of their own."""
+    start, stops, families = time.perf_counter(), [], []
+    budget = int(_SLACK * entry.limit) if entry.defect else _CORRECT
+    for seed in range(first, first + runs):
+        verdict = check_samples(
+            entry.draw,
+            entry.target,
+            exact=True,
+            budget=budget,
+            false_alarm=ALPHA,
+            seed=seed,
+            dtype="float32" if entry.single else "float64",
+        )
+        stops.append(float(verdict.samples_used) if verdict.exact_refuted else math.inf)
+        families.append((verdict.diagnosis.cause or "") if verdict.diagnosis else "")
+    return Row(entry, stops, families, time.perf_counter() - start)
+
+
+def line(row: Row) -> str:
+    """One line of the table."""
+    e = row.entry
+    cells = [
+        f"{e.name:18s} {e.target.dim:3d}",
+        f"{e.moments.kl:8.1e}" if e.moments else " " * 8,
+        f"{e.size or '':>7}",
+        f"{e.blind or '':>7}",
+        f"{_shown(row.median):>7} {_shown(row.p90):>7}",
+        f"{row.ratio:6.2f}" if e.size and e.size >= 500 else " " * 6,
+        f"{row.p90 / e.limit:5.2f}" + (" " if row.reached else "*") if e.defect else "      ",
+        f"{row.seconds / len(row.stops):6.2f}s",
+        max(set(row.families), key=row.families.count),
+    ]
+    return " ".join(cells)
+
+
+def _shown(n: float) -> str:
+    return "never" if math.isinf(n) else f"{int(n)}"
+
+
+HEAD = f"{'sampler':18s} {'d':>3s} {'KL':>8s} {'NP':>7s} {'blind':>7s} {'median':>7s} {'p90':>7s} {'m/NP':>6s} p90/lim"
+
+
+def summary(rows: list[Row]) -> str:
+    """What the table comes to."""
+    wrong = [r for r in rows if r.entry.defect]
+    fine = [r for r in rows if not r.entry.defect]
+    ratios = [r.ratio for r in wrong if r.entry.size and r.entry.size >= 500]
+    late = [r.entry.name for r in wrong if not r.reached]
+    alarms = sum(math.isfinite(s) for r in fine for s in r.stops)
+    text = (
+        f"{len(wrong)} defects, {sum(r.reached for r in wrong)} with nine of ten runs within the larger of 500, 2.5 NP"
+        " "
+        f"and 1.5 blind"
+    )
+    if ratios:
+        text += f"; median of (median / NP) where NP >= 500: {np.median(ratios):.2f}"
+    if late:
+        text += f"; not reached: {', '.join(late)}"
+    if fine:
+        text += f"\n{len(fine)} correct samplers, {alarms} false alarms in {sum(len(r.stops) for r in fine)} runs"
+    return text
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=0, help="first seed")
+    parser.add_argument("--only", nargs="*", default=None)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--out", type=Path, default=None)
+    parser.add_argument("--page", type=Path, default=None)
+    chosen = parser.parse_args()
+    names = QUICK if chosen.quick else chosen.only
+    entries = [e for e in (*defects(), *correct()) if not names or e.name in names]
+    kept = _kept(chosen.out)
+    rows = []
+    with threadpool_limits(limits=1):
+        print(f"alpha = {ALPHA:g}, {chosen.runs} runs each; * marks rows beyond the limit\n{HEAD}")
+        for entry in entries:
+            row = _remembered(entry, kept, chosen.seed, chosen.runs)
+            rows.append(row or run(entry, chosen.runs, first=chosen.seed))
+            print(line(rows[-1]), flush=True)
+            if chosen.out and row is None:
+                kept[entry.name] = _as_json(rows[-1], chosen.seed)
+                chosen.out.mkdir(parents=True, exist_ok=True)
+                (chosen.out / "bank.json").write_text(json.dumps(kept, indent=1), encoding="utf-8")
+    print(summary(rows))
+    if chosen.page:
+        replace(chosen.page, "bank", f"{table(rows)}\n\n{summary(rows)}")
+
+
+def table(rows: list[Row]) -> str:
+    """The table as Markdown."""
+    head = (
+        "| sampler | defect | d | KL | NP | blind | median | 90 % | median / NP | 90 % / limit | found by |\n"
+        + "|---" * 11
+        + "|\n"
+    )
+    return head + "\n".join(_cells(r) for r in rows)
+
+
+def _cells(r: Row) -> str:
+    e = r.entry
+    cells = (
+        e.name,
+        e.defect or "none",
+        e.target.dim,
+        f"{e.moments.kl:.1e}" if e.moments else "",
+        e.size or "",
+        e.blind or "",
+        _shown(r.median),
+        _shown(r.p90),
+        f"{r.ratio:.2f}" if e.size and e.size >= 500 else "",
+        f"{r.p90 / e.limit:.2f}{'' if r.reached else ' *'}" if e.defect else "",
+        max(set(r.families), key=r.families.count) if e.defect else "",
+    )
+    return "| " + " | ".join(str(c) for c in cells) + " |"
+
+
+def _as_json(row: Row, first: int) -> dict[str, Any]:
+    stops = [None if math.isinf(s) else s for s in row.stops]
+    return {
+        "first": first,
+        "stops": stops,
+        "families": row.families,
+        "seconds": row.seconds,
+    }
+
+
+def _kept(out: Path | None) -> dict[str, Any]:
+    path = out / "bank.json" if out else None
+    return json.loads(path.read_text(encoding="utf-8")) if path and path.exists() else {}
+
+
+def _remembered(entry: Entry, kept: dict[str, Any], first: int, runs: int) -> Row | None:
+    found = kept.get(entry.name)
+    if found is None or found["first"] != first or len(found["stops"]) != runs:
+        return None
+    stops = [math.inf if s is None else float(s) for s in found["stops"]]
+    return Row(entry, stops, found["families"], found["seconds"])
+
+
+if __name__ == "__main__":
+    main()
