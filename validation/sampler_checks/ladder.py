@@ -58,7 +58,13 @@ class Ladder:
 
 
 def ladder_verdicts(
-    known: Known, problem: Problem, most: int, order: float | None, subject: dict[str, Any]
+    known: Known,
+    problem: Problem,
+    most: int,
+    order: float | None,
+    subject: dict[str, Any],
+    *,
+    cap: int | None = None,
 ) -> list[Verdict | NotChecked]:
     """The verdicts on order and consistency of an affine sampler on Gaussian data.
 
@@ -68,14 +74,17 @@ def ladder_verdicts(
         most: largest step count of the call.
         order: declared order of the formula, or None.
         subject: of the verdicts.
+        cap: steps that the sampler takes at most.
     """
-    top = max(2 * most, _LEAST)
+    cap = 4 * max(2 * most, _LEAST) if cap is None else cap
+    top = min(max(2 * most, _LEAST), cap)
     while (top * problem.dim) ** 2 > _WORK and top > _LEAST:
         top //= 2
     about = dict(subject)
     try:
         said = _said(_climb(known, top), problem, order, about)
-        if any(_open(v) for v in said) and (4 * top * problem.dim) ** 2 <= _WORK:
+        finer = 4 * top <= cap and (4 * top * problem.dim) ** 2 <= _WORK
+        if finer and any(_open(v) for v in said):
             # Signs that still change, and limits that are still far off, settle with finer steps.
             said = _said(_climb(known, 4 * top), problem, order, about)
         return said
