@@ -49,20 +49,22 @@ def adapter(name: str, options: dict[str, Any], target: str) -> SchedulerAdapter
     if not isinstance(made, type) or not hasattr(made, "step"):
         known = "a scheduler class of diffusers, e.g. DDIMScheduler"
         raise bad("target", target, known, "correct the name")
-    return SchedulerAdapter(made, options, target)
+    return SchedulerAdapter(name, options, target)
 
 
 class SchedulerAdapter(Adapter):
     """A scheduler of diffusers with an exact network.
 
     Args:
-        made: the class.
+        kind: name of the class.
         options: see :func:`adapter`. ``clip_sample`` is off unless it is asked for: it is meant for images in
             ``[-1, 1]``, and the problems are not; the name shows it.
         target: as the user wrote it.
     """
 
-    def __init__(self, made: type, options: dict[str, Any], target: str) -> None:
+    def __init__(self, kind: str, options: dict[str, Any], target: str) -> None:
+        self._kind = kind
+        made = self._class
         given = dict(options)
         own: dict[str, Any] = {}
         for key, choices in _OWN.items():
@@ -77,7 +79,7 @@ class SchedulerAdapter(Adapter):
         if "clip_sample" in inspect.signature(made).parameters and "clip_sample" not in config:
             config["clip_sample"] = False
             self.name += f"{'&' if '?' in target else '?'}clip_sample=False"
-        self._made, self._config, self._step = made, config, step
+        self._config, self._step = config, step
         self.clock, self._start = own["clock"], own["start"]
         try:
             scheduler = made(**config)
@@ -90,6 +92,11 @@ class SchedulerAdapter(Adapter):
         self.most_steps = None if trained is None else int(trained)
         self._two_clocks = self._family.unit == "timesteps" and hasattr(scheduler, "sigmas")
         self.order, self.order_quote, self.deterministic = declared(made, scheduler, step)
+
+    @property
+    def _class(self) -> Any:
+        # By name: a copy in another process imports its own.
+        return getattr(library("diffusers", install=_INSTALL), self._kind)
 
     def truth(self, problem: Problem) -> Problem:
         """The law of the problem under the scheduler's own diffusion."""
@@ -116,7 +123,7 @@ class SchedulerAdapter(Adapter):
     def __call__(self, problem: Problem, n: int, *, steps: int, rng: Any) -> Array:
         """``n`` draws: ``set_timesteps(steps)``, then ``scale_model_input``, the network and ``step`` at each."""
         truth = self.truth(problem)
-        run = Run(self._made(**self._config), self._family, steps, self._step, rng)
+        run = Run(self._class(**self._config), self._family, steps, self._step, rng)
 
         def model(call: int, told: float, handed: Array) -> Array:
             time = run.family.told(told) if self.clock == "t" else run.used(call)
@@ -142,8 +149,8 @@ class SchedulerAdapter(Adapter):
         """Compares what the network is told with the scheduler's own level, and with the state it is handed."""
         from .diffusers_clock import readings
 
-        made = lambda: self._made(**self._config)  # noqa: E731
-        return readings(made, self._family, steps, self._step)
+        make = self._class
+        return readings(lambda: make(**self._config), self._family, steps, self._step)
 
 
 class Run:

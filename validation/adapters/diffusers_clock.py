@@ -95,7 +95,8 @@ def readings(
 def _level(family: Family, out: Vector, point: Vector, noise: Vector, log: NoiseLog) -> float:
     drawn = [d.values for d in log.draws if d.values is not None]
     columns = np.concatenate([point, noise, *drawn], axis=1)
-    if columns.shape[1] > _ROWS // 2:  # a Brownian tree draws its nodes: nothing can be told apart
+    # A Brownian tree draws all its nodes: nothing can be told apart.
+    if columns.shape[1] > _ROWS // 2 or not np.isfinite(out).all():
         return float("nan")
     gains, *_ = np.linalg.lstsq(columns, out[:, 0], rcond=None)
     if np.abs(columns @ gains - out[:, 0]).max() > _HEARD * np.abs(out).max():
