@@ -19,6 +19,7 @@ from ...theory._checks import bad
 from ...theory.protocols import Array
 from ..problems import Problem
 from .adapter import Adapter, Clock, Gaps, library
+from .brownian import noise_sampler
 from .diffusers_orders import declared
 from .diffusers_refused import REFUSED
 from .families import Curve, Discrete, Family, Flow, Preconditioned, Rising, Trigonometric
@@ -200,6 +201,9 @@ class Run:
         t = self.scheduler.timesteps[call]
         if isinstance(self.family, Curve):
             t = t.to(x.dtype).expand(len(x))
+        if call == 0 and hasattr(self.scheduler, "noise_sampler"):
+            # A Brownian tree, as a path on the generator that is given.
+            self.scheduler.noise_sampler = noise_sampler(x, self._rng)
         out = model(call, self.told[call], self._scaled(x, t))
         named = dict(self._named, return_dict=False)
         if self._remembers:
