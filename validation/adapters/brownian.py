@@ -1,7 +1,7 @@
 """A Brownian path whose nodes are linear in the normals that it draws, in the order of time it is asked.
 
-Trees of torchsde draw each node again whenever it is asked for, from seeds of their own. This path has the same law and
-draws from the generator it is given, so that the output of a sampler is an affine map of its normals.
+Trees of torchsde draw each node again whenever it is asked for, from seeds of their own. This path has the same law
+and draws from the generator it is given, so that the output of a sampler is an affine map of its normals.
 """
 
 from __future__ import annotations

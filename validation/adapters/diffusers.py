@@ -32,7 +32,7 @@ _CLIPS = ("clip_sample", "thresholding")
 Model = Callable[[int, float, Array], Array]
 
 
-def adapter(name: str, options: dict[str, Any], target: str) -> SchedulerAdapter:
+def adapter(name: str, options: dict[str, Any], target: str) -> Adapter:
     """The adapter of a class name and options.
 
     Args:
@@ -46,6 +46,10 @@ def adapter(name: str, options: dict[str, Any], target: str) -> SchedulerAdapter
     diffusers = library("diffusers", install=_INSTALL)
     if name in REFUSED:
         raise bad("target", target, "a scheduler on continuous states", REFUSED[name])
+    if name == "ScoreSdeVeScheduler":
+        from .diffusers_ve import ScoreVeAdapter
+
+        return ScoreVeAdapter(diffusers.ScoreSdeVeScheduler, options, target)
     made = getattr(diffusers, name, None) if name.endswith("Scheduler") else None
     if not isinstance(made, type) or not hasattr(made, "step"):
         known = "a scheduler class of diffusers, e.g. DDIMScheduler"

@@ -1,7 +1,7 @@
 """Every function of ``k_diffusion.sampling``, on ``x_0 + sigma eps``.
 
-The package imports much that sampling does not need. Its module of samplers is loaded alone; of the module that it takes
-one helper from, that helper.
+The package imports much that sampling does not need. Its module of samplers is loaded alone; of the module that it
+takes one helper from, that helper.
 """
 
 from __future__ import annotations
@@ -206,4 +206,3 @@ def _helpers(path: Path, name: str) -> types.ModuleType:
     ]
     exec(compile(tree, str(path), "exec"), module.__dict__)
     return module
-

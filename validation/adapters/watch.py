@@ -31,8 +31,8 @@ def watched(
     """The comparison ``state-is-told`` of a loop.
 
     Args:
-        play: ``(start, ask, rng)``: runs the sampler from ``start(level)`` at signal one, with a model that calls ``ask``
-            and returns what it gets.
+        play: ``(start, ask, rng)``: runs the sampler from ``start(level)`` at signal one, with a model that
+            calls ``ask`` and returns what it gets.
         rounding: of a level, relative.
 
     Returns:
