@@ -48,7 +48,9 @@ class Adapter(ABC):
         backend: library of its arrays.
         clock: ``"t"`` if the model decodes the time that it is handed, as a trained network does; ``"sigma"``
             if it is told the noise level that the sampler uses.
-        most_steps: steps that it takes at most, or None.
+        rungs: step counts at each of which its grid is that of the count before with halved strides, coarse to
+            fine; None where doubled counts are such.
+        no_clock: why there are no readings of the clock, where there are none.
         fixed_ends: whether its grid is smooth in log-SNR with both ends the same at all step counts, so that the
             order of a run is that of the formula.
     """
@@ -59,7 +61,10 @@ class Adapter(ABC):
     deterministic: bool | None = None
     backend: str = "torch"
     clock: Clock = "t"
-    most_steps: int | None = None
+    rungs: tuple[int, ...] | None = None
+    no_clock: str = (
+        "a function reads the time itself; the clock is compared for adapters of libraries only"
+    )
     fixed_ends: bool = False
 
     @property

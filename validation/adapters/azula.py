@@ -88,8 +88,12 @@ class AzulaAdapter(Adapter):
         eta = rest.get("eta", default)
         noisy = kind in ("DDPMSampler", "PCSampler") or bool(eta)
         self.deterministic = not noisy
-        # Their formulas are not exact for one point, so that its states say nothing about levels.
         self._exact = kind not in ("ItoSampler", "REABSampler")
+        if not self._exact:
+            self.no_clock = (
+                "the model decodes the time by the sampler's own schedule, and steps of its formula are not exact "
+                "for one point of data"
+            )
         if kind in _ORDERS:
             order, sentence = _ORDERS[kind]
             self.order = float(rest.get("order", 2)) if order is None else order
@@ -120,7 +124,7 @@ class AzulaAdapter(Adapter):
     def readings(self, problem: Problem, steps: int) -> tuple[Gaps, ...]:
         """The level of the state at each call, against that of the time told."""
         if not self._exact:
-            return ()
+            return ()  # see no_clock
 
         def play(start: Any, ask: Ask, rng: Any) -> None:
             self._play(start(self._high), ask, steps)

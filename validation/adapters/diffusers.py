@@ -28,6 +28,8 @@ _INSTALL = "pip install 'scoreproof[diffusers]'"
 _OWN = {"clock": ("t", "sigma"), "start": ("marginal", "prior")}
 _CLIPS = ("clip_sample", "thresholding")
 
+_REFINED = 256  #: timesteps in training, from which strides of 32, 16, 8, 4 and 2 make a ladder
+
 #: ``(call, told time, what the network is handed) -> what it returns``
 Model = Callable[[int, float, Array], Array]
 
@@ -93,8 +95,7 @@ class SchedulerAdapter(Adapter):
             got = f"{target}, whose constructor raised {type(error).__name__}: {said}"
             raise bad("target", got, "options that it takes", "correct them") from error
         self._family = _family(scheduler, target)
-        trained = getattr(scheduler.config, "num_train_timesteps", None)
-        self.most_steps = None if trained is None else int(trained)
+        self.rungs = _rungs(made, config, self._family)
         self._two_clocks = self._family.unit == "timesteps" and hasattr(scheduler, "sigmas")
         self.order, self.order_quote, self.deterministic = declared(made, scheduler, step)
 
@@ -291,6 +292,24 @@ def _family(scheduler: Any, target: str) -> Family:
     if signal is None:
         raise bad("target", target, "a scheduler with alphas_cumprod", "it is not driven yet")
     return Discrete(np.asarray(signal, dtype=np.float64), explodes=_explodes(scheduler))
+
+
+def _rungs(made: Any, config: dict[str, Any], family: Family) -> tuple[int, ...] | None:
+    """Step counts at which the grid of a scheduler is refined by halves, as far as whole timesteps allow it."""
+    scheduler = made(**config)
+    trained = int(getattr(scheduler.config, "num_train_timesteps", 0) or 0)
+    if trained < _REFINED or family.unit != "timesteps":
+        return None
+    if getattr(scheduler.config, "timestep_spacing", "") == "leading":
+        return tuple(trained // 2**k for k in (5, 4, 3, 2, 1))
+    try:
+        scheduler.set_timesteps(8)
+    except Exception:  # grids that want more than a step count, which a run will say
+        return None
+    told = [family.tick(family.told(float(t))) for t in scheduler.timesteps]
+    # Grids that hold both ends of training have one stride less than points.
+    both = min(told) <= family.tick(1 / trained) + 0.5 and max(told) >= trained - 1.5
+    return tuple(2**k + both for k in (4, 5, 6, 7, 8))
 
 
 def _explodes(scheduler: Any) -> bool:

@@ -52,6 +52,7 @@ class TorchsdeAdapter(Adapter):
     """
 
     deterministic = False
+    no_clock = "the time is handed over as it is, and steps of the solver are not exact for one point of data"
 
     def __init__(self, method: str, target: str) -> None:
         self.name, self._method = target, method

@@ -41,8 +41,7 @@ def clock(
         reason = f"the schedule at {STEPS} steps could not be read: {error}"
         return NotChecked(claim="clock", subject=subject, reason=reason)
     if not found:
-        reason = "a function reads the time itself; the clock is compared for adapters of libraries only"
-        return NotChecked(claim="clock", subject=subject, reason=reason)
+        return NotChecked(claim="clock", subject=subject, reason=adapter.no_clock)
     pieces = [_piece(gaps, seed) for gaps in found]
     wrong = [p for p in pieces if p.outcome is Outcome.REFUTED]
     return Verdict(

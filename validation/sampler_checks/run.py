@@ -37,9 +37,6 @@ _NUMBERS = 100_000_000  #: numbers drawn beyond what an exact sampler needs: mem
 _FINE = Outcome.SUPPORTED
 _UNSTEADY = "the same generator gives other draws, see the verdict on reproducible"
 _FAILED = "the sampler failed: see the verdict on finite"
-_NO_CLOCK = (
-    "a function reads the time itself; the clock is compared for adapters of libraries only"
-)
 _NEEDS_LAW = "needs an output that is an affine map of its noise, on Gaussian data"
 _NEEDS_STEP = "a function gives no single step from exact state and exact history"
 
@@ -200,7 +197,7 @@ class _Run:
     def _clock(self, problem: Problem, subject: dict[str, Any]) -> Verdict | NotChecked:
         sampler = self.caller.sampler
         if not isinstance(sampler, Adapter):
-            return NotChecked(claim="clock", subject=subject, reason=_NO_CLOCK)
+            return NotChecked(claim="clock", subject=subject, reason=Adapter.no_clock)
         limit = self.caller.timeout
         return clock(sampler, problem, subject, timeout=limit, seed=self.caller.seed)
 
@@ -214,9 +211,9 @@ class _Run:
 
     def _ladder(self, prober: Prober, subject: dict[str, Any]) -> Iterator[Verdict | NotChecked]:
         sampler = self.caller.sampler
-        most = sampler.most_steps if isinstance(sampler, Adapter) else None
+        rungs = sampler.rungs if isinstance(sampler, Adapter) else None
         for one in ladder_verdicts(
-            prober.affine, prober.problem, self.counts[-1], self.order, dict(subject), cap=most
+            prober.affine, prober.problem, self.counts[-1], self.order, dict(subject), rungs=rungs
         ):
             if isinstance(one, Verdict) and one.claim == "order" and isinstance(sampler, Adapter):
                 yield _of_library(one, sampler)
