@@ -78,6 +78,8 @@ class DesignedGenerator(np.random.Generator):
 
 
 def _shape(size: Any) -> tuple[int, ...]:
+    if type(size) is tuple:
+        return size
     if size is None:
         return ()
     return tuple(int(k) for k in size) if np.iterable(size) else (int(size),)

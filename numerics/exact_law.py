@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -57,20 +58,44 @@ class AffineLaw:
     Attributes:
         offset: ``(d,)``, the output without noise, which is the mean.
         covariance: ``(d, d)``.
-        start: A, ``(d, k)``, response to the normals that the starting points are made of.
-        gains: G_k, one ``(d, .)`` a draw; both None where the map is too large to keep.
         defect: largest departure from superposition over all checks, in units of the output.
         single: whether numbers inside the sampler are float32.
         rows: rows of the batches that were spent.
+        responses: the map, one noise coordinate a row, ``(k, d)``; None where it is too large to keep.
+        draws: coordinates of every draw, and whether it made the starting points.
     """
 
     offset: Vector
     covariance: Vector
-    start: Vector | None
-    gains: tuple[Vector, ...] | None
     defect: float
     single: bool
     rows: int
+    responses: Vector | None = None
+    draws: tuple[tuple[int, bool], ...] = ()
+
+    @cached_property
+    def start(self) -> Vector | None:
+        """A, ``(d, k)``: response to the normals that the starting points are made of."""
+        parts = self._parts(start=True)
+        if parts is None:
+            return None
+        return np.concatenate([np.zeros((len(self.offset), 0)), *parts], axis=1)
+
+    @cached_property
+    def gains(self) -> tuple[Vector, ...] | None:
+        """G_k, ``(d, .)``, one a draw on the way."""
+        parts = self._parts(start=False)
+        return None if parts is None else tuple(parts)
+
+    def _parts(self, *, start: bool) -> list[Vector] | None:
+        if self.responses is None:
+            return None
+        ends = np.cumsum([0, *(size for size, _ in self.draws)])
+        return [
+            self.responses[ends[k] : ends[k + 1]].T
+            for k, (_, made_start) in enumerate(self.draws)
+            if made_start is start
+        ]
 
     @property
     def mean(self) -> Vector:
@@ -151,10 +176,9 @@ def affine_law(call: Call, ordinary: Observed, *, seed: int = 0) -> AffineLaw:
         sums.add(plan, seen, kept)
         spent, low = spent + rows, high
     defect, single = sums.judge()
-    start = gains = None
-    if kept:
-        start, gains = sums.split()
-    return AffineLaw(sums.base, sums.covariance, start, gains, defect, single, spent)
+    draws = tuple((draw.coordinates, draw.start) for draw in ordinary.log.draws)
+    whole = sums.responses() if kept else None
+    return AffineLaw(sums.base, sums.covariance, defect, single, spent, whole, draws)
 
 
 class _Sums:
@@ -218,15 +242,9 @@ class _Sums:
                 return False
         return True
 
-    def split(self) -> tuple[Vector, tuple[Vector, ...]]:
-        """The map by draws: A of the starting points, and the G_k."""
-        whole = np.concatenate(self._parts) if self._parts else np.zeros((0, len(self.base)))
-        draws = self._ordinary.log.draws
-        ends = np.cumsum([draw.coordinates for draw in draws])[:-1]
-        blocks = [part.T for part in np.split(whole, ends)] if draws else []
-        starts = [b for b, draw in zip(blocks, draws, strict=True) if draw.start]
-        start = np.concatenate(starts, axis=1) if starts else np.zeros((len(self.base), 0))
-        return start, tuple(b for b, draw in zip(blocks, draws, strict=True) if not draw.start)
+    def responses(self) -> Vector:
+        """The whole map, ``(k, d)``."""
+        return self._parts[0] if len(self._parts) == 1 else np.concatenate(self._parts)
 
 
 def _values(log: NoiseLog) -> Vector | None:

@@ -150,6 +150,18 @@ def test_roles_subjects_and_what_is_not_checked():
     assert "2.4" in reasons["law"]  # 0.3 * 64 / 8
 
 
+def test_a_sampler_that_ignores_steps_is_told():
+    def fixed(problem, n, *, steps, rng):
+        return ddim(problem, n, steps=5, rng=rng)
+
+    report = check_sampler(fixed, problems=[PLANE], steps=(16, 64), tolerance=0.05)
+    assert "do not depend on steps" in _only(report, "finite").finding
+    assert report.find("law", steps=64)[0].outcome is Outcome.REFUTED
+    assert _only(report, "consistent").outcome is Outcome.REFUTED
+    told = check_sampler(ddim, problems=[PLANE], steps=(16, 64), tolerance=0.3)
+    assert _only(told, "finite").finding == "Score evaluations at 16, 64 steps: 16, 64."
+
+
 def test_report_prints_saves_and_comes_back(tmp_path):
     report = check_sampler(exact, **QUICK, budget=500)
     assert "reproducible" in str(report)

@@ -49,7 +49,7 @@ def finite(
         evidence=tuple(evidence),
         mutants=tuple(mutants),
         samples_used=ROWS * len(calls),
-        finding=f"Score evaluations at {_listed(calls)} steps: {_listed(used)}." if used else "",
+        finding=_evaluations(calls, used),
     ), calls
 
 
@@ -199,6 +199,15 @@ def _declared(caller: Caller, problem: Problem, steps: int, deterministic: bool)
     if deterministic:
         return _same(one, two, "declared-deterministic", caller.seed)
     return _different(one, two, "declared-random", caller.seed)
+
+
+def _evaluations(calls: dict[int, Call], used: list[int]) -> str:
+    if not used:
+        return ""
+    text = f"Score evaluations at {_listed(calls)} steps: {_listed(used)}"
+    if len(used) > 1 and len(set(used)) == 1:
+        text += "; they do not depend on steps, which the sampler may ignore"
+    return text + "."
 
 
 def started(problem: Problem, start: Vector, caller: Caller) -> Problem:

@@ -25,7 +25,7 @@ from .._user_code import UserCodeError
 from ..evidence import Allowed, Evidence, Kind, Measured, Outcome
 from ..problems import Problem
 from ..verdict import Diagnosis, Mutant, Verdict
-from .behaviour import started
+from .behaviour import ROWS, started
 from .calls import Call, Caller
 
 _TWINS = 8  #: starting points that are pushed twice: equal outputs mean that nothing else is drawn
@@ -196,6 +196,16 @@ class Prober:
         if law.dim > 1:
             raise Refused("the data are not Gaussian, so that the exact score is not affine")
         return self._pushed(steps, ordinary)
+
+    def affine(self, steps: int) -> Affine:
+        """The affine law at a step count of which there is no ordinary call yet.
+
+        Raises:
+            Refused: with the reason.
+        """
+        ordinary = self._run(self.problem, ROWS, steps, NoiseLog(ROWS))
+        assert ordinary.log is not None  # it was given
+        return Affine(self._affine(steps, ordinary, ordinary.log), self.problem.law)
 
     def _affine(self, steps: int, ordinary: Call, log: NoiseLog) -> AffineLaw:
         def call(rows: int, plan: Plan) -> Observed:

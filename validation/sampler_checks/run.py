@@ -24,7 +24,8 @@ from ..sample_checks import check_samples, samples_needed
 from ..verdict import NotChecked, Report, Verdict
 from .behaviour import finite, reproducible, rows_independent
 from .calls import Caller, Sampler, backend_of
-from .exact import KnownLaw, Prober, law_verdict
+from .exact import Affine, KnownLaw, Prober, law_verdict
+from .ladder import ladder_verdicts
 
 DEFAULT_PROBLEMS = ("mixture-1d", "gaussian-2d", "mixture-8d")
 #: Beyond this the tolerance of an effect on samples leaves nothing that could be refuted.
@@ -33,7 +34,8 @@ _MOST = 1_000_000  #: draws for one law by default
 _NUMBERS = 100_000_000  #: numbers drawn beyond what an exact sampler needs: memory in thousands of dimensions
 _FINE = Outcome.SUPPORTED
 _UNSTEADY = "the same generator gives other draws, see the verdict on reproducible"
-_NEEDS_LAW = "needs the exact law of the sampler's output at several step counts"
+_NEEDS_LAW = "needs an output that is an affine map of its noise, on Gaussian data"
+_NEEDS_STEP = "a function gives no single step from exact state and exact history"
 
 
 def check_sampler(
@@ -102,6 +104,7 @@ def check_sampler(
     run = _Run(
         caller,
         counts,
+        order,
         deterministic,
         tuple(limit * (counts[-1] / k) ** p for k in counts),
         budget,
@@ -133,6 +136,7 @@ class _Run:
 
     caller: Caller
     counts: tuple[int, ...]
+    order: float | None
     deterministic: bool | None
     tolerances: tuple[float, ...]  #: of the law, one a step count
     budget: int | None
@@ -161,7 +165,7 @@ class _Run:
         else:
             for claim in ("reproducible", "rows-independent"):
                 yield NotChecked(claim=claim, subject=subject, reason=failed)
-        prober = Prober(self.caller, problem, mixing)
+        prober, affine = Prober(self.caller, problem, mixing), False
         for k, allowed in zip(self.counts, self.tolerances, strict=True):
             if k not in calls:
                 yield NotChecked(claim="law", subject={**subject, "steps": k}, reason=failed)
@@ -171,6 +175,7 @@ class _Run:
             if steady:
                 try:
                     known = prober.law(k, calls[k])
+                    affine = isinstance(known, Affine)
                 except Refused as error:
                     why = str(error)
             if allowed >= (CAP if known is None else 1.0):
@@ -182,8 +187,14 @@ class _Run:
                 yield law_verdict(known, allowed, k, about, self.caller.seed)
             else:
                 yield self._law(problem, k, allowed, about, why)
-        for claim in ("consistent", "order", "step-order"):
-            yield NotChecked(claim=claim, subject=subject, reason=_NEEDS_LAW)
+        if affine:
+            yield from ladder_verdicts(
+                prober.affine, problem, self.counts[-1], self.order, dict(subject)
+            )
+        else:
+            for claim in ("consistent", "order"):
+                yield NotChecked(claim=claim, subject=subject, reason=_NEEDS_LAW)
+        yield NotChecked(claim="step-order", subject=subject, reason=_NEEDS_STEP)
 
     def _law(
         self, problem: Problem, steps: int, tolerance: float, subject: dict[str, Any], why: str
