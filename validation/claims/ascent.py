@@ -146,9 +146,9 @@ CLAIMS: tuple[Claim, ...] = (
             "sharpest mode repels. The starts that are excepted lie on the paths into saddle points. Where maxima "
             "are degenerate, as a ring of them is, every start ends at a point of its own, which is no isolated mode. "
             "Where another critical point is, as 2 is for log p with the slope -x (x - 2)^2, it holds all starts "
-            "on one side of it, though the only mode is nondegenerate. Where the slope of the score is not bounded, as "
-            "for -x - x^3, no step d serves all starts: those beyond sqrt(2/d - 1) run away. The mutants show all "
-            "three."
+            "on one side of it, though the only mode is nondegenerate. Where the slope of the score has no bound, "
+            "as for -x - x^3, no step d serves all starts: those beyond sqrt(2/d - 1) run away. The mutants show "
+            "all three."
         ),
         role="printed",
         group="ledger",
