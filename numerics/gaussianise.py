@@ -24,6 +24,7 @@ from ..theory.protocols import Vector
 from .convolved import Convolved
 from .quantile_table import QuantileTable
 from .rosenblatt import ChainNormals, normal_of, ring_normals
+from .rosenblatt_diffused import plane_map
 
 FEW = 6  #: components up to which posterior weights are handed on
 FLAT = 3  #: dimensions up to which draws are whitened by every component
@@ -128,6 +129,9 @@ def gaussianiser(law: Any) -> Gaussianiser:
     if isinstance(inner, Convolved) and inner.dim == 1:
         table = QuantileTable(inner)
         return _Transported(1, table, error=table.error)
+    plane = plane_map(inner) if isinstance(inner, Convolved) else None
+    if plane is not None:
+        return _Transported(2, plane, error=plane.error)
     if hasattr(inner, "cdf") and inner.dim == 1:
         return _Quantile(inner)
     raise bad(

@@ -51,6 +51,12 @@ class Tabulated:
         at = np.clip(np.searchsorted(self._edges, y, side="right") - 1, 0, len(self._edges) - 2)
         return self._below[at] + self._partial(self._edges[at], y)
 
+    def above(self, s: Vector) -> Vector:
+        """``P(S > s)``, in the shape of ``s``; the upper tail keeps its relative accuracy."""
+        y = np.clip(s, self._edges[0], self._edges[-1])
+        at = np.clip(np.searchsorted(self._edges, y, side="right") - 1, 0, len(self._edges) - 2)
+        return self._above[at + 1] + self._partial(y, self._edges[at + 1])
+
     def quantile(self, u: Vector) -> Vector:
         """The inverse of :meth:`cdf`, by safeguarded Newton steps from the panel that holds ``u``."""
         flat = np.asarray(u, dtype=np.float64).ravel()
