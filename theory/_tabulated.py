@@ -19,6 +19,7 @@ class Tabulated:
         low: left end.
         high: right end.
         panels: number of equal panels with 12 nodes each.
+        edges: ends of other panels, increasing from ``low`` to ``high``.
 
     Attributes:
         log_z: ``log Z``.
@@ -26,10 +27,16 @@ class Tabulated:
     """
 
     def __init__(
-        self, log_f: Callable[[Vector], Vector], low: float, high: float, *, panels: int = 192
+        self,
+        log_f: Callable[[Vector], Vector],
+        low: float,
+        high: float,
+        *,
+        panels: int = 192,
+        edges: Vector | None = None,
     ) -> None:
         self._log_f = log_f
-        self._edges = np.linspace(low, high, panels + 1)
+        self._edges = np.linspace(low, high, panels + 1) if edges is None else edges
         values = self._log_f(self._grid(self._edges))
         self._top = float(values.max())
         mass = self._masses(self._edges)
