@@ -2,9 +2,9 @@
 
 With ``x = a x_0 + sqrt(v) z``:
 
-* chains ``N(s; mu, S^2) N(x_2; m(s), V(s))`` (banana, funnel): ``x_1 ~ N(a mu, a^2 S^2 + v)``; given ``x_1`` the latent
-  ``s`` is ``N(mu + g (x_1 - a mu), S^2 v / (a^2 S^2 + v))`` with ``g = a S^2 / (a^2 S^2 + v)``, and ``x_2`` given ``s``
-  is ``N(a m(s), a^2 V(s) + v)``. Its distribution function given ``x_1`` is the average of normal ones over ``s``;
+* chains ``N(s; mu, S^2) N(x_2; m(s), V(s))`` (banana, funnel): ``x_1 ~ N(a mu, a^2 S^2 + v)``; given ``x_1`` the
+  latent ``s`` is ``N(mu + g (x_1 - a mu), S^2 v / (a^2 S^2 + v))`` with ``g = a S^2 / (a^2 S^2 + v)``, and ``x_2``
+  given ``s`` is ``N(a m(s), a^2 V(s) + v)``. Its distribution function given ``x_1`` is their average over ``s``;
 * the double well keeps independent coordinates, the ring its symmetry: one coordinate goes through a distribution
   function that is integrated once for all (:mod:`.line_density`), the other is a normal or an angle.
 
@@ -26,10 +26,13 @@ from .convolved import Convolved
 from .line_density import LineDensity
 from .rosenblatt import normal_of
 
-_REACH = 8.0  #: standard deviations within which the error of a map is measured; mass 1e-15 lies beyond
+_REACH = (
+    8.0  #: standard deviations within which the error of a map is measured; mass 1e-15 lies beyond
+)
 _NODES = 12.0  #: reach of the latent, in its deviations given x_1
 _STEP, _FINEST = 0.5, 1 / 128
 _AGREE = 1e-13
+_USEFUL = 1e-5  #: error of a map beyond which exact draws are a better stand-in for the law
 _BLOCK = 1 << 18  #: entries of one (rows, nodes) array
 _LOG_2PI = math.log(2 * math.pi)
 
@@ -45,14 +48,17 @@ class PlaneMap(Protocol):
 
 
 def plane_map(law: Convolved) -> PlaneMap | None:
-    """The map of a diffused law of the plane, None where none is known."""
+    """The map of a diffused law of the plane; None where none is known, or none that is accurate."""
+    found: PlaneMap
     if isinstance(law.base, Banana | Funnel):
-        return DiffusedChain(law)
-    if isinstance(law.base, DoubleWell):
-        return _DiffusedWell(law)
-    if isinstance(law.base, Ring):
-        return _DiffusedRing(law)
-    return None
+        found = DiffusedChain(law)
+    elif isinstance(law.base, DoubleWell):
+        found = _DiffusedWell(law)
+    elif isinstance(law.base, Ring):
+        found = _DiffusedRing(law)
+    else:
+        return None
+    return found if found.error < _USEFUL else None
 
 
 class DiffusedChain:
