@@ -357,7 +357,7 @@ def test_every_sampler_of_azula_is_driven():
         assert w2(f"azula:{name}", 80) < 0.3, name
         if sampler.order is not None:
             made = getattr(module, name)
-            assert sampler.order_quote.split("“")[1].split("”")[0] in inspect.getdoc(made)
+            assert sampler.order_quote.split("“")[1].split("”")[0] in (inspect.getdoc(made) or "")
     assert sampler_at("azula:zABSampler?order=3").order == 3.0
     with pytest.raises(ValueError, match="schedule=Sun"):
         sampler_at("azula:EulerSampler?schedule=Sun")
