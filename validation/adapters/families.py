@@ -107,11 +107,20 @@ class Discrete(Family):
         kept = np.maximum(np.asarray(signal, dtype=np.float64), 1e-12)
         self.sde = VP.from_betas(1 - kept / np.concatenate([[1.0], kept[:-1]]))
         self._n, self._explodes = len(kept), explodes
+        self._logs = 0.5 * (np.log1p(-kept) - np.log(kept))
         self.t_min = 1 / self._n
 
     def told(self, t: float) -> float:
-        """``(t + 1)/N``."""
-        return self._clipped((t + 1) / self._n)
+        """``(t + 1)/N``; between two timesteps, where the log of the noise level is linear in t.
+
+        That is the usual reading of fractional timesteps (k-diffusion, ``DiscreteSchedule.t_to_sigma``); a network
+        that is trained on whole ones has none.
+        """
+        if t == int(t) or not 0 < t < self._n - 1:
+            return self._clipped((t + 1) / self._n)
+        low = int(t)
+        share = t - low
+        return self.level(math.exp((1 - share) * self._logs[low] + share * self._logs[low + 1]))
 
     def level(self, sigma: float) -> float:
         """As in :class:`Family`."""
