@@ -27,7 +27,7 @@ from .convolved import Convolved
 from .line_density import convolved_line
 from .quantile_table import QuantileTable
 from .rosenblatt import ChainNormals, normal_of, ring_normals
-from .rosenblatt_diffused import plane_map
+from .rosenblatt_diffused import USEFUL, plane_map
 
 FEW = 6  #: components up to which posterior weights are handed on
 FLAT = 3  #: dimensions up to which draws are whitened by every component
@@ -133,7 +133,8 @@ def gaussianiser(law: Any) -> Gaussianiser:
         return _Mixture(_flattened(inner))
     if isinstance(inner, Convolved) and isinstance(inner.base, Gamma | LogNormal):
         line = convolved_line(inner)
-        return _Transported(1, lambda x: line.normal(x[:, 0])[:, None], error=line.error)
+        if line.error < USEFUL:
+            return _Transported(1, lambda x: line.normal(x[:, 0])[:, None], error=line.error)
     if isinstance(inner, Convolved) and inner.dim == 1:
         table = QuantileTable(inner)
         return _Transported(1, table, error=table.error)

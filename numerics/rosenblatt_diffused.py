@@ -32,7 +32,7 @@ _REACH = (
 _NODES = 12.0  #: reach of the latent, in its deviations given x_1
 _STEP, _FINEST = 0.5, 1 / 128
 _AGREE = 1e-13
-_USEFUL = 1e-5  #: error of a map beyond which exact draws are a better stand-in for the law
+USEFUL = 1e-5  #: error of a map beyond which exact draws are a better stand-in for the law
 _BLOCK = 1 << 18  #: entries of one (rows, nodes) array
 _LOG_2PI = math.log(2 * math.pi)
 
@@ -58,7 +58,7 @@ def plane_map(law: Convolved) -> PlaneMap | None:
         found = _DiffusedRing(law)
     else:
         return None
-    return found if found.error < _USEFUL else None
+    return found if found.error < USEFUL else None
 
 
 class DiffusedChain:

@@ -87,7 +87,7 @@ def test_maps_of_chains_against_rectangles_of_the_density(base, a, v) -> None:
     law = Convolved(base, a, v)
     shape = gaussianiser(law)
     centre, sd = law.mean, np.sqrt(np.diag(law.covariance))
-    first = stats.norm(a * base.location[0], math.sqrt(a**2 * base.std[0] ** 2 + v))
+    middle, spread = a * base.location[0], math.sqrt(a**2 * base.std[0] ** 2 + v)
     for off in ((-0.7, 0.2), (0.4, -0.3)):
         low, bottom = centre + sd * np.array(off)
         high, top = low + 0.8 * sd[0], bottom + 0.7 * sd[1]
@@ -97,7 +97,7 @@ def test_maps_of_chains_against_rectangles_of_the_density(base, a, v) -> None:
             return float(np.diff(special.ndtr(z[:, 1]))[0])
 
         found = integrate.fixed_quad(
-            np.vectorize(lambda s, f=inner: f(s) * first.pdf(s)),
+            np.vectorize(lambda s, f=inner: f(s) * stats.norm.pdf(s, middle, spread)),
             low,
             high,
             n=40,
