@@ -176,23 +176,48 @@ def controlled_sum(
     runs = [_run(p, first, share - first, g, level) for p, g in zip(parts, streams, strict=True)]
     weights = np.array([p.weight for p in parts])
     used = [k for k in range(2) if any(r[k].control.features is not None for r in runs)]
-    plain = weights @ np.stack([r[2].rest for r in runs])
-    found = []
+    scales = [float(np.linalg.norm(weights * [r[k].control.scale for r in runs])) for k in range(3)]
+    generous = float(np.linalg.norm(weights * [r[1].control.plain for r in runs]))
+    rests = [weights @ np.stack([r[k].rest for r in runs]) for k in range(3)]
+    errors = [float(np.abs(weights) @ [r[k].error for r in runs]) for k in range(3)]
+    return shortest(
+        rests, scales, errors, used=used, generous=generous, level=level, spent=n - rests[0].size
+    )
+
+
+def shortest(
+    rests: Sequence[Vector],
+    scales: Sequence[float],
+    errors: Sequence[float],
+    *,
+    used: Sequence[int],
+    generous: float,
+    level: float,
+    spent: int,
+) -> Estimate:
+    """The shortest interval of a mean under the bold, the cautious and no control, which share the level.
+
+    Args:
+        rests: the residuals of the three.
+        scales: their standard deviations as known from a pilot.
+        errors: bounds on what is added to each mean.
+        used: which of the first two have features.
+        generous: standard deviation without control.
+        level: false-alarm rate.
+        spent: draws used up before.
+    """
+    found, plain = [], float(rests[2].var())
     for k in (*used, 2):
-        y = weights @ np.stack([r[k].rest for r in runs])
-        variance = float(y.var())
-        scale = float(np.linalg.norm(weights * [r[k].control.scale for r in runs]))
-        if k == 1:
-            generous = float(np.linalg.norm(weights * [r[k].control.plain for r in runs]))
-            scale = max(scale, _GENEROUS * generous)
+        variance = float(rests[k].var())
+        scale = max(scales[1], _GENEROUS * generous) if k == 1 else scales[k]
         one = mean_estimate(
-            y,
+            rests[k],
             level=level * (_SHARES[k] if used else 1.0),
             scale=scale or None,
-            spent=n - y.size,
-            reduction=float(plain.var()) / variance if variance > 0 else 1.0,
+            spent=spent,
+            reduction=plain / variance if variance > 0 else 1.0,
         )
-        found.append(one.widened(float(np.abs(weights) @ [r[k].error for r in runs])))
+        found.append(one.widened(errors[k]))
     # NaN is not a width: a run with values that are not finite has no finite candidate at all.
     return replace(min(found, key=_finite_width), level=level)
 

@@ -11,16 +11,20 @@ References: Assaraf and Caffarel 1999; Oates, Girolami and Chopin 2017 (control 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import combinations_with_replacement, product
+from typing import Any
 
 import numpy as np
 from scipy import special
 
 from ..theory.mixtures import GaussianMixture
 from ..theory.protocols import Vector
-from .features import Features, _multi_indices
+from .features import Features, default_features, mixture_of, rao_features
 
+_MOST = 6  #: components up to which neighbours and bumps are fewer than a small pilot
+_SPACINGS = {1: (1.0, 0.5), 2: (1.0, 0.8)}  #: of bumps, by dimension
 _REACH = 3.0  #: standard deviations of a component that its bumps cover
 
 
@@ -31,64 +35,72 @@ class _Frame:
     log_norm: Vector
     means: Vector
     white: Vector  # (K, d, d)
+    trace: Vector  # of -Sigma_k^{-1}, (K,)
 
     @classmethod
     def of(cls, law: GaussianMixture) -> _Frame:
         covariances = np.asarray(law.covariances)
         white = np.linalg.inv(np.linalg.cholesky(covariances))
         half = np.log(np.diagonal(white, axis1=1, axis2=2)).sum(axis=1)
-        return cls(np.log(np.asarray(law.weights)) + half, np.asarray(law.means), white)
+        return cls(np.log(np.asarray(law.weights)) + half, np.asarray(law.means), white, -(white**2).sum(axis=(1, 2)))
 
     def at(self, x: Vector) -> _Point:
         z = np.einsum("kij,knj->kni", self.white, x[None] - self.means[:, None])
         r = special.softmax(self.log_norm[:, None] - 0.5 * (z * z).sum(axis=-1), axis=0)
         pull = -np.einsum("kij,kni->knj", self.white, z)
-        trace = -(self.white**2).sum(axis=(1, 2))
         s = np.einsum("kn,knj->nj", r, pull)
-        square = (pull * pull).sum(axis=-1)
-        divergence = (r * (trace[:, None] + square)).sum(axis=0) - (s * s).sum(axis=1)
-        return _Point(z, r, pull, square + trace[:, None], s, divergence)
+        curve = (pull * pull).sum(axis=-1) + self.trace[:, None]
+        return _Point(z, r, pull, s, (r * curve).sum(axis=0) - (s * s).sum(axis=1))
 
 
 @dataclass(frozen=True)
 class _Point:
-    """``z_k``, posterior weights, ``g_k = grad log N_k``, ``|g_k|^2 + div g_k``, ``s`` and ``div s`` at n points."""
+    """``z_k``, posterior weights, ``g_k = grad log N_k``, ``s`` and ``div s`` at n points."""
 
     z: Vector
     r: Vector
     pull: Vector
-    curve: Vector
     score: Vector
     divergence: Vector
 
 
-def tangent_features(law: GaussianMixture, degree: int = 2) -> Features:
-    """``L u`` for ``u = log p`` and ``u = r_k H_a(z_k)``, ``|a| <= degree``, the derivatives of ``log p`` by parameters.
+def neighbour_features(law: GaussianMixture, size: float = 0.3) -> Features:
+    """``L log q`` for mixtures ``q`` near the law, one parameter moved at a time, and for the law itself.
 
-    They span, to first order, the identities of every mixture near the law. With ``g_k = grad log N_k``,
-
-        L (r_k h) = r_k [Delta h + (2 g_k - s) . grad h + h (|g_k|^2 + div g_k - g_k . s - div s)].
+    Log-weights move by +-1, means by ``size`` standard deviations, covariances by a factor ``exp(size A)`` with ``A`` one
+    entry of a symmetric matrix. Differences of the ``log q`` stay as tame as a score in tails and at the borders of
+    components, where derivatives of ``log p`` by parameters do not.
     """
-    frame, dim = _Frame.of(law), int(law.dim)
-    indices = [(), *_multi_indices(dim, degree, False)]
-    parts = law.components * len(indices)
+    frames = [_Frame.of(law), *(_Frame.of(q) for q in _neighbours(law, size))]
 
     def evaluate(x: Vector) -> Vector:
-        at = frame.at(x)
-        out = np.empty((len(x), parts + 1))
-        out[:, -1] = at.divergence + (at.score**2).sum(axis=1)
-        column = 0
-        for k, white in enumerate(frame.white):
-            drift = (2 * at.pull[k] - at.score) @ white.T
-            rest = at.curve[k] - (at.pull[k] * at.score).sum(axis=1) - at.divergence
-            metric = white @ white.T
-            table = _hermite(at.z[k], degree)
-            for index in indices:
-                out[:, column] = at.r[k] * _generator(table, index, metric, drift, rest)
-                column += 1
-        return out
+        points = [frame.at(x) for frame in frames]
+        s = points[0].score
+        return np.stack([q.divergence + (q.score * s).sum(axis=1) for q in points], axis=1)
 
-    return Features(evaluate, parts + 1, f"Stein, posterior weights x Hermite {degree}")
+    return Features(evaluate, len(frames), "Stein, neighbours")
+
+
+def _neighbours(law: GaussianMixture, size: float) -> Iterator[GaussianMixture]:
+    weights, means = np.asarray(law.weights), np.asarray(law.means)
+    covariances = np.asarray(law.covariances)
+    one = np.eye(law.dim)
+    for k, sign in product(range(law.components), (1.0, -1.0)):
+        if law.components > 1:
+            moved = weights * np.where(np.arange(law.components) == k, math.exp(sign), 1.0)
+            yield GaussianMixture(moved / moved.sum(), means, covariances)
+        root = np.linalg.cholesky(covariances[k])
+        for i in range(law.dim):
+            other = means.copy()
+            other[k] += sign * size * root[:, i]
+            yield GaussianMixture(weights, other, covariances)
+        for i, j in combinations_with_replacement(range(law.dim), 2):
+            entry = sign * size * (np.outer(one[i], one[j]) + np.outer(one[j], one[i]))
+            lam, turn = np.linalg.eigh(0.5 * entry)
+            factor = root @ (turn * np.exp(lam)) @ turn.T @ root.T
+            wider = covariances.copy()
+            wider[k] = 0.5 * (factor + factor.T)
+            yield GaussianMixture(weights, means, wider)
 
 
 def bump_features(law: GaussianMixture, spacing: float) -> Features:
@@ -124,37 +136,13 @@ def bump_features(law: GaussianMixture, spacing: float) -> Features:
     return Features(evaluate, law.components * len(centres), f"Stein, bumps {spacing:g} apart")
 
 
-def _hermite(z: Vector, degree: int) -> list[Vector]:
-    """Normalised Hermite polynomials ``He_j(z) / sqrt(j!)``, ``j <= degree``, each ``(n, d)``."""
-    table = [np.ones_like(z), z]
-    for g in range(1, degree):
-        table.append((z * table[g] - math.sqrt(g) * table[g - 1]) / math.sqrt(g + 1))
-    return table
+def identity_features(law: Any) -> list[Features]:
+    """Families for identities under ``law``: those of :func:`default_features` up to quadratic ones, and Stein's.
 
-
-def _generator(
-    table: list[Vector],
-    index: tuple[tuple[int, int], ...],
-    metric: Vector,
-    drift: Vector,
-    rest: Vector,
-) -> Vector:
-    """``sum M_ij d_ij h + drift . grad h + rest h`` for a product ``h`` of Hermite polynomials, ``h_j' = sqrt(j) h_{j-1}``."""
-
-    def derived(*by: int) -> Vector | float:
-        value: Vector | float = 1.0
-        for i, power in index:
-            order = by.count(i)
-            if order > power:
-                return 0.0
-            factor = math.sqrt(math.perm(power, order))
-            value = value * (factor * table[power - order][:, i])
-        return value
-
-    total = rest * derived()
-    used = [i for i, _ in index]
-    for i in used:
-        total = total + drift[:, i] * derived(i)
-        for j in used:
-            total = total + metric[i, j] * derived(i, j)
-    return total
+    Only mixtures of one and two dimensions have the latter: the score of another law is known by the code that is tested.
+    """
+    families, mixture = default_features(law), mixture_of(law)
+    if mixture is None or law.dim > max(_SPACINGS) or mixture.components > _MOST:
+        return families
+    near = neighbour_features(mixture) + rao_features(mixture, 2)
+    return [*families[1:5:3], near, *(near + bump_features(mixture, s) for s in _SPACINGS[law.dim])]

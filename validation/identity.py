@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from ..numerics.control_variates import controlled_mean
+from ..numerics.anytime_mean import anytime_mean
 from ..numerics.estimate import Estimate
-from ..numerics.features import default_features
 from ..numerics.rng import substream
+from ..numerics.stein_features import identity_features
 from ..theory._checks import bad, positive
 from ..theory.empirical import PointMasses
 from ..theory.protocols import Vector
@@ -155,7 +155,11 @@ def _decide(
     seed: int,
 ) -> Verdict:
     start = time.perf_counter()
-    found = _sampled(f, law, n, level, seed)
+
+    def settled(e: Estimate) -> bool:
+        return e.refutes(0.0, tolerance=tolerance) or -tolerance <= e.low <= e.high <= tolerance
+
+    found = _sampled(f, law, n, level, seed, settled)
     seconds = time.perf_counter() - start
     exact = _by_quadrature(f, law, tolerance)
     decided = exact is not None and exact.outcome in (Outcome.SUPPORTED, Outcome.REFUTED)
@@ -170,20 +174,27 @@ def _decide(
         bare,
         evidence=evidence,
         mutants=tuple(mutants),
-        samples_used=n,
+        samples_used=found.n,
         exact_refuted=not first.measured.low <= 0 <= first.measured.high,
         assumptions=tuple(a for a in (found.assumption, f.assumption) if a),
     )
     return replace(verdict, diagnosis=_diagnosis(verdict, first, found, tolerance))
 
 
-def _sampled(f: Callable[[Vector], Vector], law: Any, n: int, level: float, seed: int) -> Estimate:
+def _sampled(
+    f: Callable[[Vector], Vector],
+    law: Any,
+    n: int,
+    level: float,
+    seed: int,
+    settled: Callable[[Estimate], bool],
+) -> Estimate:
     try:
-        families = default_features(law)
+        families = identity_features(law)
     except ValueError:
         families = []  # nothing with a known mean: plain Monte Carlo
     rng = substream(seed, "identity")
-    return controlled_mean(f, law, n=n, rng=rng, level=level, features=families)
+    return anytime_mean(f, law, n=n, rng=rng, level=level, features=families, decided=settled)
 
 
 def _evidence(
@@ -259,7 +270,11 @@ def _replayed(
         )
     sign = 1.0 if found.value >= 0 else -1.0
     values = iter(f.record)
-    wrong = _sampled(lambda x: next(values) + sign * size, law, n, level, seed)
+
+    def moved(x: Vector) -> Vector:
+        return next(values) + sign * size
+
+    wrong = _sampled(moved, law, n, level, seed, lambda e: e.n >= found.n)
     outcome = _evidence(wrong, tolerance, seed, 0.0, deciding=True).outcome
     return Mutant(
         name="shifted",
