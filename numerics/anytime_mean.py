@@ -17,7 +17,7 @@ import numpy as np
 
 from ..theory._checks import bad
 from ..theory.protocols import Vector
-from .control_variates import Control, fit_control, pilot_size, shortest
+from .control_variates import Candidate, Control, fit_control, pilot_size, shortest
 from .estimate import Estimate
 from .features import Features
 from .proposals import law_sampling
@@ -28,6 +28,11 @@ _LAST = 0.8  #: share of the level that the last look has
 _FIRST = 2_000  #: least independent draws at a look
 _LOOKS = 6
 _BLOCK = 8192
+#: how controls are judged: power of the weights of the pilot, least scale in units of the plain deviation. A small scale
+#: gives short intervals, a large one forgives rare wild residuals.
+_JUDGES = ((1.0, 0.0), (1.0, 0.003), (1.0, 0.02), (0.4, 0.02))
+_SHARES = (0.5, 0.15, 0.15, 0.1, 0.1)  #: of the level, the last without control
+_TRIED = 1  #: number of the control under which nets are tried
 _EPS = float(np.finfo(np.float64).eps)
 
 
@@ -61,10 +66,11 @@ def anytime_mean(
     sampling = law_sampling(law)
     spent = pilot_size(n) if features else n // 20 + 16
     rows, weights = sampling.pilot(spent, pilot_rng)
-    bold, cautious = fit_control(
-        values(rows[0]), rows, features, weights=weights, n=n - spent, level=level
+    controls = fit_control(
+        values(rows[0]), rows, features, weights=weights, n=n - spent, level=level, judges=_JUDGES
     )
-    controls = (bold, cautious, Control(None, np.zeros(0), bold.plain, bold.plain))
+    plain = controls[0].plain
+    controls = (*controls, Control(None, np.zeros(0), plain, plain))
     plan, cost = _plan(values, law, controls, n - spent, level, trial_rng)
     spent += cost
     run = _Run(values, law, controls, plan, main_rng)
@@ -85,11 +91,10 @@ def anytime_mean(
 
 @dataclass(frozen=True)
 class _Plan:
-    """Nets of ``points`` points and the standard deviation of their means under the control with number ``best``."""
+    """Nets of ``points`` points, and the standard deviation of their means in units of that of draws."""
 
     points: int
-    spread: float
-    best: int
+    ratio: float
 
 
 def _plan(
@@ -102,13 +107,13 @@ def _plan(
 ) -> tuple[_Plan | None, int]:
     """Nets, or None for independent draws; and the draws that the trial cost."""
     design = Design.within(n, _LAST * level) if has_transport(law) else None
-    if design is None or not controls[2].scale > 0:
+    if design is None or not controls[-1].plain > 0:
         return None, 0
-    best = 1 if controls[1].features is not None else 0
+    control = controls[_TRIED]
     spread, cost = pays(
-        lambda x: controls[best].residual(values(x), (x,)), law, design, _LAST * level, rng
+        lambda x: control.residual(values(x), (x,)), law, design, _LAST * level, rng
     )
-    return (None if math.isnan(spread) else _Plan(design.points, spread, best)), cost
+    return (None if math.isnan(spread) else _Plan(design.points, spread / control.scale)), cost
 
 
 def _looks(total: int, plan: _Plan | None) -> list[int]:
@@ -142,7 +147,7 @@ class _Run:
     ) -> None:
         self._values, self._law, self._controls = values, law, controls
         self._plan, self._rng = plan, rng
-        self._rests: list[list[Vector]] = [[], [], []]
+        self._rests: list[list[Vector]] = [[] for _ in controls]
         self._count, self._size = 0, 0.0
 
     def extend(self, count: int) -> None:
@@ -156,31 +161,34 @@ class _Run:
                 x = scrambled(self._law, more, points, self._rng)
             f = self._values(x)
             self._count, self._size = self._count + more, self._size + float(np.abs(f).sum())
-            for k, control in enumerate(self._controls):
-                same = k == 1 and control is self._controls[0]
-                rest = self._rests[0][-1] if same else net_means(control.residual(f, (x,)), points)
-                self._rests[k].append(rest)
+            seen: dict[int, Vector] = {}  # judges may agree
+            for control, rests in zip(self._controls, self._rests, strict=True):
+                if id(control) not in seen:
+                    seen[id(control)] = net_means(control.residual(f, (x,)), points)
+                rests.append(seen[id(control)])
 
     def estimate(self, level: float, spent: int) -> Estimate:
         """The interval of what has been drawn; ``spent`` draws went before."""
         plan, controls = self._plan, self._controls
-        points = 1 if plan is None else plan.points
+        points, ratio = (1, 1.0) if plan is None else (plan.points, plan.ratio)
         common = 8 * _EPS * self._size / (self._count * points)
-        scales = [c.scale for c in controls]
-        generous = controls[1].plain
-        if plan is not None:
-            # Known from independent nets; of the other controls it is a guess, which costs width at most.
-            ratio = plan.spread / max(scales[plan.best], 1e-300)
-            scales, generous = [ratio * s for s in scales], ratio * generous
-        found = shortest(
-            [np.concatenate(r) for r in self._rests],
-            scales,
-            [common + c.bias for c in controls],
-            used=[k for k in range(2) if controls[k].features is not None],
-            generous=generous,
-            level=level,
-            spent=spent,
-        )
+        floors = [floor for _, floor in _JUDGES] + [0.0]
+        # Known from independent nets for one control, and a guess for the others, which costs width at most.
+        candidates = [
+            Candidate(
+                np.concatenate(rests),
+                ratio * max(control.scale, floor * control.plain),
+                common + control.bias,
+                share,
+            )
+            for control, rests, floor, share in zip(
+                controls, self._rests, floors, _SHARES, strict=True
+            )
+            if control.features is not None or control is controls[-1]
+        ]
+        if len(candidates) == 1:
+            candidates = [replace(candidates[0], share=1.0)]
+        found = shortest(candidates, level=level, spent=spent)
         if plan is None:
             return found
         return replace(

@@ -112,7 +112,9 @@ def pays(
     """
     m = design.points
     step = max(1, _BLOCK // m)
-    parts = [residual(scrambled(law, min(step, _TRIAL - i), m, rng)) for i in range(0, _TRIAL, step)]
+    parts = [
+        residual(scrambled(law, min(step, _TRIAL - i), m, rng)) for i in range(0, _TRIAL, step)
+    ]
     y = np.concatenate(parts)
     centred = y - y.mean()
     variance, spread = float(centred @ centred) / y.size, float(net_means(y, m).var(ddof=1))

@@ -21,10 +21,18 @@ from scipy import special
 
 from ..theory.mixtures import GaussianMixture
 from ..theory.protocols import Vector
-from .features import Features, default_features, mixture_of, rao_features
+from .features import (
+    Features,
+    cf_features,
+    default_features,
+    fourier_grid,
+    mixture_of,
+    rao_features,
+)
 
 _MOST = 6  #: components up to which neighbours and bumps are fewer than a small pilot
-_SPACINGS = {1: (1.0, 0.5), 2: (1.0, 0.8)}  #: of bumps, by dimension
+_SPACINGS = {1: (1.0, 0.5), 2: (1.0,)}  #: of bumps, by dimension
+_WAVES = 40
 _REACH = 3.0  #: standard deviations of a component that its bumps cover
 
 
@@ -42,7 +50,12 @@ class _Frame:
         covariances = np.asarray(law.covariances)
         white = np.linalg.inv(np.linalg.cholesky(covariances))
         half = np.log(np.diagonal(white, axis1=1, axis2=2)).sum(axis=1)
-        return cls(np.log(np.asarray(law.weights)) + half, np.asarray(law.means), white, -(white**2).sum(axis=(1, 2)))
+        return cls(
+            np.log(np.asarray(law.weights)) + half,
+            np.asarray(law.means),
+            white,
+            -(white**2).sum(axis=(1, 2)),
+        )
 
     def at(self, x: Vector) -> _Point:
         z = np.einsum("kij,knj->kni", self.white, x[None] - self.means[:, None])
@@ -144,5 +157,8 @@ def identity_features(law: Any) -> list[Features]:
     families, mixture = default_features(law), mixture_of(law)
     if mixture is None or law.dim > max(_SPACINGS) or mixture.components > _MOST:
         return families
-    near = neighbour_features(mixture) + rao_features(mixture, 2)
-    return [*families[1:5:3], near, *(near + bump_features(mixture, s) for s in _SPACINGS[law.dim])]
+    stein, fine = neighbour_features(mixture), _SPACINGS[law.dim]
+    near = stein + rao_features(mixture, 2)
+    waves = cf_features(mixture, fourier_grid(mixture, _WAVES))
+    most = stein + rao_features(mixture, 4) + bump_features(mixture, fine[-1]) + waves
+    return [*families[1:5:3], near, *(near + bump_features(mixture, s) for s in fine), most]
