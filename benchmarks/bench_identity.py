@@ -1,11 +1,11 @@
 """Power of ``check_identity`` by draws alone against a trace of implicit score matching that is 1 % off.
 
-Run ``python benchmarks/bench_identity.py --seeds 100``: a minute or two on one core. For a model m of the score s of p,
+Run ``python benchmarks/bench_identity.py --seeds 100``: ten minutes on one core. For a model m of the score s of p,
 
     |m|^2/2 + c div m + |s|^2/2 - |m - s|^2/2  =  m . s + c div m
 
 has mean zero for c = 1 (implicit and explicit score matching differ by a constant; Hyvärinen 2005, Theorem 1). The
-check is given c = 1.01 (power), and c = 1 (false alarms). In one and two dimensions quadrature decides; what is counted
+check gets c = 1.01 (power), and c = 1 (false alarms). In one and two dimensions quadrature decides; what is counted
 here is the outcome of the piece of evidence that comes from draws, pilot included in the budget.
 """
 

@@ -3,7 +3,7 @@
 Looks are at doubling numbers of draws. The last has four fifths of the level, the others share the rest, and the
 intersection of the intervals so far is an interval: whoever stops at a look chosen by what was seen is still covered.
 Coefficients of control variates come from an independent pilot, and a trial decides between independent draws and
-scrambled nets before the first look.
+shifted nets before the first look.
 """
 
 from __future__ import annotations
@@ -22,16 +22,17 @@ from .estimate import Estimate
 from .features import Features
 from .proposals import law_sampling
 from .rng import draw
-from .rqmc import Design, has_transport, net_means, pays, scrambled
+from .rqmc import Design, has_transport, net_means, pays, shifted_nets
 
 _LAST = 0.8  #: share of the level that the last look has
 _FIRST = 2_000  #: least independent draws at a look
 _LOOKS = 6
 _BLOCK = 8192
-#: how controls are judged: power of the weights of the pilot, least scale in units of the plain deviation. A small scale
-#: gives short intervals, a large one forgives rare wild residuals.
-_JUDGES = ((1.0, 0.0), (1.0, 0.003), (1.0, 0.02), (0.4, 0.02))
-_SHARES = (0.5, 0.15, 0.15, 0.1, 0.1)  #: of the level, the last without control
+#: how controls are judged: power of the weights of the pilot, least scale in units of the plain deviation. A small
+#: scale gives short intervals, a large one forgives rare wild residuals.
+_JUDGES = ((1.0, 0.0), (1.0, 0.003), (1.0, 0.02), (1.0, 0.05), (0.4, 0.02))
+_SHARES = (0.4, 0.15, 0.15, 0.1, 0.1, 0.1)  #: of the level, the last without control
+_WILD = 4.0  #: plain deviations that are the scale of a last resort, with half of the last share
 _TRIED = 1  #: number of the control under which nets are tried
 _EPS = float(np.finfo(np.float64).eps)
 
@@ -131,7 +132,17 @@ def _meet(one: Estimate, other: Estimate) -> Estimate:
     low, high = max(one.low, other.low), min(one.high, other.high)
     if not low <= high:
         return other
-    return replace(other, low=low, high=high, value=min(max(other.value, low), high))
+    value, detectable = min(max(other.value, low), high), min(one.detectable, other.detectable)
+    tight = one if one.half_width < other.half_width else other
+    return replace(
+        other,
+        low=low,
+        high=high,
+        value=value,
+        detectable=detectable,
+        assumption=tight.assumption,
+        reduction=tight.reduction,
+    )
 
 
 class _Run:
@@ -158,7 +169,7 @@ class _Run:
             if self._plan is None:
                 x = draw(self._law, more, rng=self._rng)
             else:
-                x = scrambled(self._law, more, points, self._rng)
+                x = shifted_nets(self._law, more, points, self._rng)
             f = self._values(x)
             self._count, self._size = self._count + more, self._size + float(np.abs(f).sum())
             seen: dict[int, Vector] = {}  # judges may agree
@@ -186,13 +197,15 @@ class _Run:
             )
             if control.features is not None or control is controls[-1]
         ]
-        if len(candidates) == 1:
-            candidates = [replace(candidates[0], share=1.0)]
+        last = candidates[-1]
+        share = 0.5 * (1.0 if len(candidates) == 1 else last.share)
+        wild = replace(last, scale=_WILD * last.scale, share=share)
+        candidates = [*candidates[:-1], wild, replace(last, share=share)]
         found = shortest(candidates, level=level, spent=spent)
         if plan is None:
             return found
         return replace(
             found,
             n=spent + self._count * points,
-            assumption=f"{found.assumption}, for means over scrambled nets of {points} points",
+            assumption=f"{found.assumption}, for means over shifted nets of {points} points",
         )

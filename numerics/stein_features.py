@@ -1,8 +1,8 @@
 """Functions of mean zero by construction: the Langevin generator of a law applied to test functions.
 
 For ``L u = Delta u + s . grad u`` with the score ``s`` of p, ``E_p L u = int div(p grad u) = 0`` whenever ``p grad u``
-decays. Where the terms of an identity are themselves of the form ``m . s + div m``, that is what they are a combination
-of, and a combination of few. Weights, means and covariances of a mixture enter, through code of its own: a wrong score
+decays. Where the terms of an identity are themselves of the form ``m . s + div m``, they are a combination of few of
+these. Weights, means and covariances of a mixture enter, through code of its own: a wrong score
 in the terms cannot cancel itself.
 
 References: Assaraf and Caffarel 1999; Oates, Girolami and Chopin 2017 (control functionals).
@@ -31,7 +31,7 @@ from .features import (
 )
 
 _MOST = 6  #: components up to which neighbours and bumps are fewer than a small pilot
-_SPACINGS = {1: (1.0, 0.5), 2: (1.0,)}  #: of bumps, by dimension
+_SPACINGS = {1: (1.0, 0.5), 2: (1.0, 0.8)}  #: of bumps, by dimension
 _WAVES = 40
 _REACH = 3.0  #: standard deviations of a component that its bumps cover
 
@@ -80,7 +80,7 @@ class _Point:
 def neighbour_features(law: GaussianMixture, size: float = 0.3) -> Features:
     """``L log q`` for mixtures ``q`` near the law, one parameter moved at a time, and for the law itself.
 
-    Log-weights move by +-1, means by ``size`` standard deviations, covariances by a factor ``exp(size A)`` with ``A`` one
+    Log-weights move by +-1, means by ``size`` standard deviations, covariances by ``exp(size A)`` with ``A`` one
     entry of a symmetric matrix. Differences of the ``log q`` stay as tame as a score in tails and at the borders of
     components, where derivatives of ``log p`` by parameters do not.
     """
@@ -152,7 +152,7 @@ def bump_features(law: GaussianMixture, spacing: float) -> Features:
 def identity_features(law: Any) -> list[Features]:
     """Families for identities under ``law``: those of :func:`default_features` up to quadratic ones, and Stein's.
 
-    Only mixtures of one and two dimensions have the latter: the score of another law is known by the code that is tested.
+    Only mixtures of one and two dimensions have the latter: of other laws the score is known by the tested code alone.
     """
     families, mixture = default_features(law), mixture_of(law)
     if mixture is None or law.dim > max(_SPACINGS) or mixture.components > _MOST:
@@ -160,5 +160,6 @@ def identity_features(law: Any) -> list[Features]:
     stein, fine = neighbour_features(mixture), _SPACINGS[law.dim]
     near = stein + rao_features(mixture, 2)
     waves = cf_features(mixture, fourier_grid(mixture, _WAVES))
-    most = stein + rao_features(mixture, 4) + bump_features(mixture, fine[-1]) + waves
-    return [*families[1:5:3], near, *(near + bump_features(mixture, s) for s in fine), most]
+    wide = stein + rao_features(mixture, 4) + waves
+    bumps = [bump_features(mixture, s) for s in fine]
+    return [*families[1:5:3], near, near + bumps[0], *(wide + b for b in bumps)]
