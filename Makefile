@@ -4,12 +4,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 OUT ?= scoreproof-report
 
-.PHONY: help validate test lint bench picture ledger clean
+.PHONY: help validate test lint peers bench picture ledger clean
 
 help:
 	@echo "make validate   set up, decide every claim on real input, write $(OUT)/index.html"
 	@echo "make test       set up, run the tests"
 	@echo "make lint       ruff and pyright"
+	@echo "make peers      diffusers, azula, torchsde and k-diffusion, for their adapters"
 	@echo "make bench      speed ratios, measured side by side"
 	@echo "make ledger     docs/ledger.html and docs/derivations/, in the deep profile"
 
@@ -37,6 +38,11 @@ lint: $(VENV)/.dev
 	@mkdir -p .typing/scoreproof
 	@for room in theory numerics models validation; do ln -sfn ../../$$room .typing/scoreproof/$$room; done
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+# k-diffusion asks for an old numpy and for much that its samplers do not need.
+peers: $(VENV)/.dev
+	$(PIP) install -e ".[diffusers,azula,torchsde]" torchdiffeq tqdm
+	$(PIP) install --no-deps k-diffusion
 
 bench: $(VENV)/.dev
 	@for b in benchmarks/bench_*.py; do echo "== $$b"; $(BIN)/python $$b || exit 1; done

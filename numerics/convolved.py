@@ -114,12 +114,17 @@ class Convolved:
             raise bad(
                 "cdf", f"a law of dimension {self.dim}", "dimension 1", "use log_prob, or draws"
             )
-        # By symmetry of the bases only lower tails are integrated; upper ones are mirrored.
         y = self._points(x)
+        if not self._even:
+            return self._lower(y)
+        # Only lower tails are integrated; by symmetry of the base upper ones are mirrored.
         centre = self.scale * self._centre
         lower = centre - np.abs(y - centre)
-        tail = self._rows(lower, lambda c: c.cdf, lambda m, q: np.exp(q.log_total), (), tail=True)
+        tail = self._lower(lower)
         return np.where(y[..., 0] > centre, 1 - tail, tail)
+
+    def _lower(self, y: Vector) -> Vector:
+        return self._rows(y, lambda c: c.cdf, lambda m, q: np.exp(q.log_total), (), tail=True)
 
     def quantile(self, u: Any) -> Vector:
         """The inverse of :meth:`cdf`: ``u`` of shape ``(...)`` gives ``x`` of shape ``(..., 1)``.
@@ -137,13 +142,16 @@ class Convolved:
         flat = level.ravel()
         out = np.where(flat == 0, -np.inf, np.where(flat == 1, np.inf, np.nan))
         todo = np.flatnonzero((flat > 0) & (flat < 1))
-        # Both laws are even about the centre: every level is found in the lower tail.
-        goal, centre = np.minimum(flat[todo], 1 - flat[todo]), self.scale * self._centre
-        high = np.full(goal.shape, centre)
+        goal, centre, sd = flat[todo], 0.0, math.sqrt(self.variance)
+        if self._even:  # every level is found in the lower tail
+            goal, centre = np.minimum(goal, 1 - goal), self.scale * self._centre
+            high = np.full(goal.shape, centre)
+        else:
+            rest = (1 - goal) / 2
+            high = self.scale * self.base.quantile(1 - rest)[:, 0] - sd * special.ndtri(rest)
         # P(a X + sd z < q_X + q_z) <= 2 max of the two tails.
-        both = self.scale * (self.base.quantile(goal / 2)[:, 0] - self._centre)
-        low = centre + both + math.sqrt(self.variance) * special.ndtri(goal / 2)
-        s = centre + (low - centre) / 2
+        low = self.scale * self.base.quantile(goal / 2)[:, 0] + sd * special.ndtri(goal / 2)
+        s = low + (high - low) / 2
         alive = np.arange(len(goal))
         for _ in range(80):
             if not len(alive):
@@ -160,7 +168,8 @@ class Convolved:
             new = np.where(inside, new, 0.5 * (low[alive] + high[alive]))
             s[alive] = new
             alive = alive[np.abs(new - at) > 4e-16 * (np.abs(at) + math.sqrt(self.variance))]
-        out[todo] = np.where(flat[todo] > 0.5, 2 * centre - s, s)
+        mirrored = self._even & (flat[todo] > 0.5)
+        out[todo] = np.where(mirrored, 2 * centre - s, s)
         return out.reshape(level.shape)[..., None]
 
     def draw_with(self, n: int, rng: np.random.Generator) -> Vector:
@@ -168,6 +177,11 @@ class Convolved:
         x = self.base.transport(rng.random(n), rng.standard_normal((n, self.dim)))
         noise = rng.standard_normal((n, self.dim))
         return self.scale * np.asarray(x) + math.sqrt(self.variance) * noise
+
+    @property
+    def _even(self) -> bool:
+        """Whether the base is known to be symmetric about its centre."""
+        return isinstance(self.base, Laplace | Uniform | Logistic | StudentT)
 
     @cached_property
     def _centre(self) -> float:

@@ -53,6 +53,12 @@ class ExactMixture:
     means: tuple[Fraction, ...]
     variances: tuple[Fraction, ...]
 
+    def __post_init__(self) -> None:
+        for name in ("weights", "means", "variances"):
+            part = getattr(self, name)
+            if not (isinstance(part, tuple) and all(isinstance(v, Fraction) for v in part)):
+                raise bad(name, f"{part!r}"[:60], "a tuple of fractions", "use ExactMixture.make")
+
     def __hash__(self) -> int:
         return self._hash
 

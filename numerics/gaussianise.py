@@ -18,12 +18,16 @@ import numpy as np
 from ..theory._checks import bad
 from ..theory.chains import Chain
 from ..theory.densities_2d import Ring
+from ..theory.densities_positive import Gamma, LogNormal
 from ..theory.empirical import DiffusedPoints, PointMasses
+from ..theory.guidance import ClassMixture
 from ..theory.mixtures import GaussianMixture
 from ..theory.protocols import Vector
 from .convolved import Convolved
+from .line_density import convolved_line
 from .quantile_table import QuantileTable
 from .rosenblatt import ChainNormals, normal_of, ring_normals
+from .rosenblatt_diffused import USEFUL, plane_map
 
 FEW = 6  #: components up to which posterior weights are handed on
 FLAT = 3  #: dimensions up to which draws are whitened by every component
@@ -100,9 +104,9 @@ class Gaussianiser(Protocol):
 def gaussianiser(law: Any) -> Gaussianiser:
     """The exact map for ``law``.
 
-    Mixtures (and marginals whose law is one), diffused point masses, point masses, one-dimensional laws
-    with ``cdf``, the laws of the plane of :mod:`scoreproof.theory`, and laws that offer ``normalise(x) -> z``,
-    the inverse of an exact transport.
+    Mixtures, also of classes (and marginals whose law is one), diffused point masses, point masses, one-dimensional
+    laws with ``cdf``, the laws of the plane of :mod:`scoreproof.theory`, both diffused by quadrature too, and laws
+    that offer ``normalise(x) -> z``, the inverse of an exact transport.
 
     Raises:
         ValueError: no exact map is known for this law.
@@ -125,9 +129,18 @@ def gaussianiser(law: Any) -> Gaussianiser:
         return _Transported(2, lambda x: ring_normals(ring, x))
     if hasattr(inner, "normalise"):
         return _Transported(inner.dim, inner.normalise)
+    if isinstance(inner, ClassMixture):
+        return _Mixture(_flattened(inner))
+    if isinstance(inner, Convolved) and isinstance(inner.base, Gamma | LogNormal):
+        line = convolved_line(inner)
+        if line.error < USEFUL:
+            return _Transported(1, lambda x: line.normal(x[:, 0])[:, None], error=line.error)
     if isinstance(inner, Convolved) and inner.dim == 1:
         table = QuantileTable(inner)
         return _Transported(1, table, error=table.error)
+    plane = plane_map(inner) if isinstance(inner, Convolved) else None
+    if plane is not None:
+        return _Transported(2, plane, error=plane.error)
     if hasattr(inner, "cdf") and inner.dim == 1:
         return _Quantile(inner)
     raise bad(
@@ -136,6 +149,18 @@ def gaussianiser(law: Any) -> Gaussianiser:
         "a mixture, (diffused) point masses, a one-dimensional law with cdf, or a law with normalise(x)",
         "no exact Gaussianisation for this law is known",
     )
+
+
+def _flattened(law: ClassMixture) -> GaussianMixture:
+    """All components of all classes as one mixture."""
+    weights = [p * part.weights for p, part in zip(law.probabilities, law.laws, strict=True)]
+    means = np.concatenate([part.means for part in law.laws])
+    diagonal = all(part.basis.vectors is None for part in law.laws)
+    spread = [
+        np.broadcast_to(part.basis.values, part.means.shape) if diagonal else part.covariances
+        for part in law.laws
+    ]
+    return GaussianMixture(np.concatenate(weights), means, np.concatenate(spread))
 
 
 def _pick(r: Vector, rng: np.random.Generator) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -7,8 +7,9 @@ Exact draws stand in for the law. Two machines, as for laws with a map:
   bounds of both samples), mass beyond six standard deviations, neighbours;
 * an e-process. Pair every draw with an exact draw: under the null the two may be exchanged, so that for any function
   ``h`` chosen from the past with values in ``[-1, 1]`` the difference ``h(x) - h(y)`` has mean zero given the
-  past, and bets on it are fair (Shekhar and Ramdas 2023). Fixed functions are bounded waves along the directions; a
-  learned one is the witness of the maximum mean discrepancy over past draws (Gretton et al. 2012).
+  past, and bets on it are fair (Shekhar and Ramdas 2023). Fixed functions are bounded waves along the
+  directions and of log p; a learned one is the witness of the maximum mean discrepancy over past draws (Gretton et
+  al. 2012).
 """
 
 from __future__ import annotations
@@ -68,10 +69,16 @@ class TwoSampleMachine:
         pilot: exact draws ``(k, d)`` of their own, which fix the coordinates and the medians.
         rng: generator of the directions.
         members: number of effects over which a level is split; None counts those of this object.
+        levels: ``log p`` of the pilot ``(k,)``, up to a constant; bets on it are placed as along a direction.
     """
 
     def __init__(
-        self, pilot: Vector, rng: np.random.Generator, *, members: int | None = None
+        self,
+        pilot: Vector,
+        rng: np.random.Generator,
+        *,
+        members: int | None = None,
+        levels: Vector | None = None,
     ) -> None:
         frame = Frame.of(pilot)
         d = len(frame.centre)
@@ -91,7 +98,9 @@ class TwoSampleMachine:
         self._draws, self._truth = _Side.empty(m), _Side.empty(m)
         self._same = np.zeros((2, m))
         self._pairs = np.zeros(2)
-        self._fixed = BoundedBets(2.0, 4 * m)
+        # Where log p does not vary, as on a uniform law, there is nothing to bet on.
+        self._level = None if levels is None or not np.ptp(levels) > 0 else _centre_width(levels)
+        self._fixed = BoundedBets(2.0, self.bets)
         self._learned = BoundedBets(2.0, 1)
         self._past: tuple[Vector, ...] | None = None
         self.log_e = 0.0  #: log of the average of the bets' wealth
@@ -99,15 +108,15 @@ class TwoSampleMachine:
     @property
     def bets(self) -> int:
         """Number of e-processes that are averaged with equal weights among the fixed functions."""
-        return 4 * self.directions.shape[1]
+        return 4 * (self.directions.shape[1] + (self._level is not None))
 
     @property
     def n(self) -> int:
         """Draws so far."""
         return self._draws.n
 
-    def update(self, x: Vector, y: Vector) -> float:
-        """Adds draws ``x`` and at least as many exact draws ``y``; returns ``log E``."""
+    def update(self, x: Vector, y: Vector, levels: tuple[Vector, Vector] | None = None) -> float:
+        """Adds draws ``x`` and at least as many exact draws ``y``, with their ``log p``; returns ``log E``."""
         a, b = self.frame.points(x), self.frame.points(y)
         t, u = a @ self.directions, b @ self.directions
         self._draws.add(t)
@@ -118,7 +127,13 @@ class TwoSampleMachine:
             self._same[parity] += same[parity::2].sum(axis=0)
             self._pairs[parity] += len(same[parity::2])
         n = len(t)
-        self._fixed.update(_waves(t) - _waves(u[:n]))
+        one, two = t, u[:n]
+        if self._level is not None and levels is not None:
+            one, two = (
+                np.column_stack([side, self._unit(level[:n])])
+                for side, level in zip((one, two), levels, strict=True)
+            )
+        self._fixed.update(_waves(one) - _waves(two))
         if self._past is not None:
             gap = _witness(a, self._past) - _witness(b[:n], self._past)
             self._learned.update(gap[:, None])
@@ -128,6 +143,11 @@ class TwoSampleMachine:
         )
         self.log_e = log_mean([self._fixed.log_e, self._learned.log_e])
         return self.log_e
+
+    def _unit(self, levels: Vector) -> Vector:
+        assert self._level is not None
+        centre, width = self._level
+        return np.clip((levels - centre) / width, -1e6, 1e6)
 
     def effects(self, level: float) -> list[Effect]:
         """All families with their bounds; half of ``level`` pays for either sample."""
@@ -281,6 +301,12 @@ def shift_log_wealth(x: Vector, y: Vector, n: int, deviations: float) -> float:
 def _waves(t: Vector) -> Vector:
     """Bounded functions of coordinates in units of the standard deviation, all in ``[-1, 1]``."""
     return np.concatenate([np.tanh(t), np.sin(2 * t), np.cos(t), np.cos(2 * t)], axis=1)
+
+
+def _centre_width(levels: Vector) -> tuple[float, float]:
+    """Median and half the distance of the quantiles at one deviation, robust against values of minus infinity."""
+    low, centre, high = np.quantile(levels[np.isfinite(levels)], [0.16, 0.5, 0.84])
+    return float(centre), max(float(high - low) / 2, 1e-12)
 
 
 def _witness(x: Vector, past: tuple[Vector, ...]) -> Vector:

@@ -99,7 +99,7 @@ def test_a_consequence_does_not_decide_and_is_told(tmp_path):
     assert piece.check == CONSEQUENCE and not piece.deciding
     assert verdict.kinds["strongest"] == "exact" and verdict.outcome is Outcome.SUPPORTED
     folder = save(Report(verdicts=(verdict,)), tmp_path)
-    told = "<b>For who uses it as printed.</b> Half of it is lost."
+    told = "<b>For anyone who uses it as printed.</b> Half of it is lost."
     assert told in (folder / "index.html").read_text("utf-8")
     assert told in (folder / "ledger.html").read_text("utf-8")
 
@@ -109,7 +109,7 @@ def test_a_prediction_that_fails_is_not_told(tmp_path):
     verdict = decide(extended(claim(role="printed", source=("001",)), added), level=1e-6)
     assert verdict.outcome is Outcome.SUPPORTED  # it does not decide
     page = (save(Report(verdicts=(verdict,)), tmp_path) / "index.html").read_text("utf-8")
-    assert "For who uses it" not in page
+    assert "For anyone who uses it" not in page
 
 
 def test_the_page_links_to_the_derivations_that_lie_beside_it(tmp_path):

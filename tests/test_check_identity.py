@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scoreproof.numerics.convolved import Convolved
 from scoreproof.theory import GaussianMixture, PointMasses
 from scoreproof.theory.densities_1d import StudentT
 from scoreproof.validation import Outcome, check_identity
@@ -78,6 +79,23 @@ def test_heavy_tails_are_handled_under_a_printed_assumption() -> None:
     assert off.outcome is Outcome.REFUTED
     assert off.diagnosis is not None
     assert "not zero" in off.diagnosis.text
+
+
+def test_a_mean_that_does_not_exist_is_not_decided() -> None:
+    """Neither x nor x^2 has a mean under a Cauchy law; no tolerance makes one."""
+    law = StudentT(1.0, 0.0, 1.0)
+    for power, tolerance in ((1, 50.0), (2, 1e9)):
+        found = check_identity(
+            lambda x, k=power: x[:, 0] ** k, law, tolerance=tolerance, budget=4_000
+        )
+        assert found.outcome is Outcome.UNDECIDED
+        assert any("not all finite" in a for a in found.assumptions)
+    # Quadrature finds the mean of what is bounded.
+    bounded = check_identity(lambda x: np.sin(x[:, 0]), law, tolerance=0.1, budget=4_000)
+    assert bounded.outcome is Outcome.SUPPORTED
+    with_noise = Convolved(law, 0.8, 0.3)
+    found = check_identity(lambda x: x[:, 0] ** 2, with_noise, tolerance=1e9, budget=4_000)
+    assert found.outcome is Outcome.UNDECIDED
 
 
 def test_same_seed_same_bits() -> None:

@@ -203,6 +203,11 @@ def test_floats_are_binary_and_texts_are_decimal():
     assert sum(law.weights) == 1 and law.weights != LAW.weights
 
 
+def test_laws_of_other_numbers_name_what_makes_them():
+    with pytest.raises(ValueError, match=r"weights: got \['0.3', '0.7'\].*ExactMixture.make"):
+        ExactMixture(["0.3", "0.7"], ["-1.5", "1"], ["0.25", "0.5"])  # pyright: ignore[reportArgumentType]
+
+
 def test_ends_are_rounded_outward():
     third = enclosed(lambda work: flint.arb(flint.fmpq(1, 3)), digits=30)
     assert Fraction(third.low) <= third.ends[0] < Fraction(1, 3) < third.ends[1] <= third.high

@@ -20,6 +20,8 @@ from scoreproof.numerics import (
 from scoreproof.numerics.exponential import combine
 from scoreproof.theory import VE, VP, Gaussian, GaussianMixture, StraightPath, marginal
 
+from .impulses import Impulses
+
 EPS = np.finfo(np.float64).eps
 TARGET = Gaussian([1.0, -2.0, 0.5], [[1.2, 0.5, 0.1], [0.5, 0.6, -0.2], [0.1, -0.2, 0.3]])
 LAW = EigenLaw.of(TARGET)
@@ -182,20 +184,6 @@ def test_linear_parts_keep_the_marginal_of_a_point(rule, key):
         assert abs(gain**2 + spread**2 - float(then.variance)) <= 1e-12
     else:
         assert abs(mean - float(then.scale) * point[0]) <= 1e-12
-
-
-class Impulses(np.random.Generator):
-    """The k-th draw is one in row k + 1 and zero elsewhere."""
-
-    def __init__(self):
-        super().__init__(np.random.PCG64(0))
-        self.calls = 0
-
-    def standard_normal(self, size=None, dtype=np.float64, out=None):
-        z = np.zeros(size)  # type: ignore[call-overload]
-        self.calls += 1
-        z[self.calls] = 1.0
-        return z
 
 
 def variance_error(solver, sde, top, end, n, variance=0.3):

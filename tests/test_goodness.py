@@ -17,7 +17,7 @@ from scoreproof.numerics.goodness import RefutingMachine
 from scoreproof.numerics.rosenblatt import ChainNormals, ring_normals
 from scoreproof.numerics.ties import TieCounter
 from scoreproof.numerics.views import Directions, View
-from scoreproof.theory import VP, Gaussian, GaussianMixture, PointMasses, marginal
+from scoreproof.theory import VP, Energy, Gaussian, GaussianMixture, PointMasses, marginal
 from scoreproof.theory.densities_1d import Laplace, Logistic, StudentT, Uniform
 from scoreproof.theory.densities_2d import Banana, DoubleWell, Funnel, Ring
 
@@ -198,7 +198,7 @@ def test_draws_beyond_the_support_or_out_of_range_are_far_away() -> None:
     atoms = PointMasses([[0.0, 1], [2, 3]])
     assert gaussianiser(atoms)(np.array([[2.0, 3], [1, 1]]), rng=rng).labels.tolist() == [1, 2]
     with pytest.raises(ValueError, match="no exact Gaussianisation"):
-        gaussianiser(Convolved(Banana(), 0.5, 0.5))
+        gaussianiser(Energy(lambda x: x[..., 0] ** 2, 1))
 
 
 @pytest.mark.statistical

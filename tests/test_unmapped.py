@@ -10,7 +10,7 @@ from scoreproof.numerics.two_sample import TwoSampleMachine, two_sample_needed
 from scoreproof.theory import Banana, Energy, Gaussian, GaussianMixture
 from scoreproof.validation import Outcome, check_samples
 
-SMEARED = Convolved(Banana(), 0.8, 0.3)
+_SMEARED = Convolved(Banana(), 0.8, 0.3)
 MIXED = GaussianMixture(
     [0.7, 0.3], [[-1.0, 0.5], [2.0, 1.0]], [[[0.5, 0.1], [0.1, 0.2]], [[0.3, 0.0], [0.0, 0.8]]]
 )
@@ -23,7 +23,20 @@ class Hidden:
     transport, score, hessian = MIXED.transport, MIXED.score, MIXED.hessian
 
 
-HIDDEN = Hidden()
+class Drawn:
+    """A law with noise that is drawn by adding it, and that nobody has a map of."""
+
+    dim = 2
+    draw_with, score, hessian = _SMEARED.draw_with, _SMEARED.score, _SMEARED.hessian
+
+
+class Projected(Hidden):
+    """The same law, with its projections and its density known."""
+
+    project, log_prob = MIXED.project, MIXED.log_prob
+
+
+HIDDEN, SMEARED = Hidden(), Drawn()
 TILTED = Gaussian([0.5, -1.0], [[1.0, 0.6], [0.6, 0.7]])
 _INVERSE = np.linalg.inv(TILTED.covariance)
 #: the same law, its score alone
@@ -182,3 +195,90 @@ def test_a_law_whose_own_code_fails_is_an_error(part):
     verdict = check_samples(exact(MIXED), law, budget=700)
     assert verdict.outcome is Outcome.ERROR
     assert "boom" in str(verdict)
+
+
+class Lines:
+    """A law of which projections are all that is known; two far modes, which a score would not weigh."""
+
+    dim = 2
+    project = GaussianMixture(
+        [0.5, 0.5], [[-6.0, 0.0], [6.0, 1.0]], [[[1.0, 0.3], [0.3, 0.4]]] * 2
+    ).project
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("law", [Projected(), Lines()], ids=["drawn", "lines alone"])
+def test_known_projections_refute(law):
+    truth = (
+        MIXED
+        if isinstance(law, Projected)
+        else GaussianMixture([0.5, 0.5], [[-6.0, 0.0], [6.0, 1.0]], [[[1.0, 0.3], [0.3, 0.4]]] * 2)
+    )
+    fine = check_samples(exact(truth), law, exact=True, budget=6_000)
+    assert fine.outcome is Outcome.UNDECIDED, str(fine)
+    assert "line shifted" in {m.name for m in fine.mutants}
+    assert all(m.outcome is Outcome.REFUTED for m in fine.mutants), fine.mutants
+    assert any("known" in a for a in fine.assumptions)
+    moved = truth.weights + np.array([0.05, -0.05])
+    wrong = GaussianMixture(moved, truth.means, truth.covariances)
+    off = check_samples(exact(wrong), law, exact=True, budget=40_000)
+    assert off.outcome is Outcome.REFUTED, str(off)
+    loose = check_samples(exact(truth), law, budget=3_000)
+    assert loose.outcome is Outcome.UNDECIDED
+
+
+@pytest.mark.statistical
+def test_the_law_of_log_p_is_watched_where_it_is_offered():
+    """``log p`` of a Gaussian is a constant less half a chi-square, and of a scaled one is not."""
+    shift = float(TILTED.log_prob(TILTED.mean))
+
+    class Level:
+        """The law of minus half a chi-square of two degrees, shifted: an exponential law turned round."""
+
+        dim = 1
+
+        def cdf(self, x):
+            return np.minimum(np.exp(np.asarray(x)[..., 0] - shift), 1.0)
+
+    class Levelled:
+        dim = 2
+        log_prob, log_prob_law = TILTED.log_prob, Level()
+
+    fine = check_samples(exact(TILTED), Levelled(), exact=True, budget=20_000)
+    assert fine.outcome is Outcome.UNDECIDED, str(fine)
+    wide = check_samples(
+        lambda n, *, rng: TILTED.mean + 1.05 * (draw(TILTED, n, rng=rng) - TILTED.mean),
+        Levelled(),
+        exact=True,
+        budget=20_000,
+    )
+    assert wide.outcome is Outcome.REFUTED
+    assert wide.diagnosis is not None
+    assert "log p" in wide.diagnosis.text
+
+
+@pytest.mark.statistical
+def test_bets_on_log_p_see_what_no_direction_does():
+    """Where only the levels are off, bets along directions are silent; constant levels are not bet on."""
+    rng = np.random.default_rng(5)
+    levels, pilot = rng.exponential(size=4000), rng.standard_normal((4000, 2))
+    machine = TwoSampleMachine(pilot, np.random.default_rng(1), levels=levels)
+    blind = TwoSampleMachine(pilot, np.random.default_rng(1))
+    assert machine.bets == blind.bets + 4
+    for _ in range(4):
+        x, y = rng.standard_normal((2, 2000, 2))
+        one, two = 1.2 * rng.exponential(size=2000), rng.exponential(size=2000)
+        machine.update(x, y, (one, two))
+        blind.update(x, y)
+    assert machine.log_e > np.log(1e6) > blind.log_e
+    assert TwoSampleMachine(pilot, rng, levels=np.zeros(4000)).bets == blind.bets
+
+
+@pytest.mark.parametrize("value", [lambda x: x, lambda x: np.full(len(x), np.nan)])
+def test_a_log_density_that_fails_is_an_error(value):
+    law = type("Broken", (Hidden,), {"log_prob": lambda self, x: value(x)})()
+    assert check_samples(exact(MIXED), law, budget=700).outcome is Outcome.ERROR
+    bad = type("Bad", (Hidden,), {"project": lambda self, w: MIXED})()
+    verdict = check_samples(exact(MIXED), bad, budget=700)
+    assert verdict.outcome is Outcome.ERROR
+    assert "one-dimensional" in str(verdict)

@@ -19,6 +19,7 @@ class Tabulated:
         low: left end.
         high: right end.
         panels: number of equal panels with 12 nodes each.
+        edges: ends of other panels, increasing from ``low`` to ``high``.
 
     Attributes:
         log_z: ``log Z``.
@@ -26,10 +27,16 @@ class Tabulated:
     """
 
     def __init__(
-        self, log_f: Callable[[Vector], Vector], low: float, high: float, *, panels: int = 192
+        self,
+        log_f: Callable[[Vector], Vector],
+        low: float,
+        high: float,
+        *,
+        panels: int = 192,
+        edges: Vector | None = None,
     ) -> None:
         self._log_f = log_f
-        self._edges = np.linspace(low, high, panels + 1)
+        self._edges = np.linspace(low, high, panels + 1) if edges is None else edges
         values = self._log_f(self._grid(self._edges))
         self._top = float(values.max())
         mass = self._masses(self._edges)
@@ -50,6 +57,12 @@ class Tabulated:
         y = np.clip(s, self._edges[0], self._edges[-1])
         at = np.clip(np.searchsorted(self._edges, y, side="right") - 1, 0, len(self._edges) - 2)
         return self._below[at] + self._partial(self._edges[at], y)
+
+    def above(self, s: Vector) -> Vector:
+        """``P(S > s)``, in the shape of ``s``; the upper tail keeps its relative accuracy."""
+        y = np.clip(s, self._edges[0], self._edges[-1])
+        at = np.clip(np.searchsorted(self._edges, y, side="right") - 1, 0, len(self._edges) - 2)
+        return self._above[at + 1] + self._partial(y, self._edges[at + 1])
 
     def quantile(self, u: Vector) -> Vector:
         """The inverse of :meth:`cdf`, by safeguarded Newton steps from the panel that holds ``u``."""

@@ -102,8 +102,10 @@ class SteinRun:
             **common,
         )
 
-    def mutants(self, *, exact: bool, tolerance: float, level: float) -> list[Mutant]:
-        """The first term shifted."""
+    def mutants(
+        self, *, exact: bool, tolerance: float, level: float, parts: int = 1
+    ) -> list[Mutant]:
+        """The first term shifted; ``parts`` e-processes are averaged, this one is among them."""
         if self._sums is None:
             said = "all draws went into the pilot"
             check = "exact" if exact else "stein"
@@ -124,7 +126,7 @@ class SteinRun:
         if exact:
             bets = VarianceBets(np.ones(1))
             bets.update((column + size)[:, None])
-            log_e = bets.log_e - math.log(2.0 * len(self.second))
+            log_e = bets.log_e - math.log(2.0 * parts * len(self.second))
             outcome = Outcome.REFUTED if log_e >= -math.log(level) else Outcome.UNDECIDED
             said = f"a term shifted by {size:.3g} standard deviations: log10 e {log_e / math.log(10):.1f}"
             return [Mutant(name="shifted", outcome=outcome, check="exact", message=said)]

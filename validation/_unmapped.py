@@ -2,15 +2,13 @@
 
 Where the law can be drawn, exact draws stand in for it, and effects are certified on both samples. Where only its
 score is known, Stein terms are all there is: they may refute, and never support, since a score does not see
-the weights of separated modes.
+the weights of separated modes. Where laws of projections or of log p are known, they are watched beside.
 """
 
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,11 +25,12 @@ from ..numerics.two_sample import (
 )
 from ..theory.protocols import Vector
 from ._corruptions import CORRUPTED, NAMES, smallest
+from ._line_run import UNKNOWN, LineRun, log_density
 from ._sample_run import Batches
 from ._stein_run import BLIND, KEPT, MARGIN, SteinRun
-from ._user_code import UserCodeError, as_draws, call_user
+from ._user_code import as_draws, call_user
 from .evidence import Allowed, Evidence, Measured, Outcome
-from .verdict import Diagnosis, Mutant, Verdict
+from .verdict import Mutant
 
 _PILOT = 4_000  #: exact draws that fix the coordinates
 _STEIN_BUDGET = 50_000
@@ -59,6 +58,7 @@ class Unmapped:
     peak: float = 0.0
     stein: SteinRun | None = None
     pairs: TwoSampleMachine | None = None
+    lines: LineRun | None = None
     _columns: list[tuple[Vector, Vector]] = field(default_factory=list)
     _rows: list[Vector] = field(default_factory=list)
     _seen: float | None = None
@@ -73,12 +73,26 @@ class Unmapped:
         drawable = hasattr(target, "draw_with") or hasattr(target, "transport")
         if drawable:
             self._pilot = _drawn(target, _PILOT, substream(self.seed, "pilot"))
-            self.pairs = TwoSampleMachine(self._pilot, substream(self.seed, "directions"))
+            levels = log_density(target, self._pilot) if self._levelled else None
+            self.pairs = TwoSampleMachine(
+                self._pilot, substream(self.seed, "directions"), levels=levels
+            )
             self._truth = substream(self.seed, "truth")
         if hasattr(target, "score") and hasattr(target, "hessian"):
             self.stein = SteinRun(target, substream(self.seed, "stein"))
             if drawable:
                 self.stein.look(self._pilot)
+        if LineRun.knows(target):
+            self.lines = LineRun(target, substream(self.seed, "lines"))
+
+    @property
+    def _levelled(self) -> bool:
+        return hasattr(self.target, "log_prob") or hasattr(self.target, "log_density")
+
+    @property
+    def parts(self) -> int:
+        """E-processes that are averaged."""
+        return sum(part is not None for part in (self.pairs, self.stein, self.lines))
 
     @property
     def wanted(self) -> int:
@@ -105,7 +119,10 @@ class Unmapped:
         parts = []
         if self.pairs is not None:
             y = _drawn(self.target, RATIO * len(x), self._truth)
-            self.pairs.update(x, y)
+            levels = None
+            if self._levelled:
+                levels = (log_density(self.target, x), log_density(self.target, y[: len(x)]))
+            self.pairs.update(x, y, levels)
             parts.append(self.pairs.log_e)
             first = self.pairs.directions[:, 0]
             frame = self.pairs.frame
@@ -113,6 +130,9 @@ class Unmapped:
         if self.stein is not None:
             self.stein.add(x)
             parts.append(self.stein.log_e)
+        if self.lines is not None:
+            self.lines.add(x)
+            parts.append(self.lines.log_e)
         if self.n < KEPT:
             self._rows.append(x[:KEPT])
         self.n += len(x)
@@ -129,6 +149,11 @@ class Unmapped:
                 f"second moments under the law are at most {MARGIN:g} times those found at {KEPT} pilot draws: of the "
                 f"Stein terms by their exact variance, of the kernel's witness by its mean square; {BLIND}"
             )
+        out.append(
+            UNKNOWN
+            if self.lines is None
+            else f"{len(self.lines.lines)} projections or levels whose law is known are watched by the e-process alone"
+        )
         return tuple(out)
 
     @property
@@ -172,6 +197,12 @@ class Unmapped:
                     message=f"not measured: {BLIND}",
                     **{**common, "n": 0},
                 )
+            )
+        else:
+            said = "not measured: the law has neither draws nor a score"
+            unknown = Measured(0.5, 0.0, 1.0)
+            out.append(
+                Evidence(check="effects", measured=unknown, message=said, **{**common, "n": 0})
             )
         out.append(self._test(seconds))
         return tuple(out)
@@ -224,7 +255,8 @@ class Unmapped:
         truth = np.concatenate([b for _, b in self._columns])[: 2 * _PILOT]
         half = len(truth) // 2
         first, second = truth[:half], truth[half : 2 * half]
-        needed = -math.log(self.false_alarm) + math.log(2.0 * self.pairs.bets)
+        # The fixed bets share their half of the pairs, and the pairs the run.
+        needed = -math.log(self.false_alarm) + math.log(2.0 * self.parts * self.pairs.bets)
 
         def sees(size: float) -> bool:
             return shift_log_wealth(first + size, second, self.n, _POWER) >= needed
@@ -233,14 +265,19 @@ class Unmapped:
 
     def mutants(self, decided: Outcome) -> list[Mutant]:
         """Draws already obtained, corrupted by more than may be overlooked, through the same statistics."""
-        if self.pairs is None:
-            return (
-                []
-                if self.stein is None
-                else self.stein.mutants(
-                    exact=self.exact, tolerance=self.tolerance, level=self.false_alarm
-                )
-            )
+        known = self.lines is not None and self.exact and self.n > 0
+        out = [self.lines.mutant(self.false_alarm, self.parts)] if known and self.lines else []
+        if self.pairs is not None:
+            return out + self._against_draws(decided)
+        if self.stein is None:
+            return out
+        level = self.false_alarm
+        return out + self.stein.mutants(
+            exact=self.exact, tolerance=self.tolerance, level=level, parts=self.parts
+        )
+
+    def _against_draws(self, decided: Outcome) -> list[Mutant]:
+        assert self.pairs is not None
         x = np.concatenate([a for a, _ in self._columns])
         y = np.concatenate([b for _, b in self._columns])
         if decided is Outcome.REFUTED:
@@ -297,8 +334,8 @@ class Unmapped:
             )
         line = self._line(y)
         line.update(x[:, None] + size, y[:, None])
-        # The line averages over its own bets and a witness; the run over those of all directions and of both tests.
-        log_e = line.log_e - math.log(2.0 * self.pairs.bets / line.bets)
+        # The line averages over its own bets and a witness; the run over those of all directions and of all tests.
+        log_e = line.log_e - math.log(self.parts * self.pairs.bets / line.bets)
         seen = log_e >= -math.log(self.false_alarm)
         return Mutant(
             name="shifted",
@@ -306,59 +343,6 @@ class Unmapped:
             check="exact",
             message=f"one direction shifted by {size:.3g} standard deviations: log10 e {log_e / math.log(10):.1f}",
         )
-
-    def diagnosis(self, outcome: Outcome) -> Diagnosis | None:
-        """What is off, worst first."""
-        if outcome is Outcome.SUPPORTED and not self.exact_refuted:
-            return None
-        if self.pairs is not None:
-            wrong = [e for e in self.pairs.effects(self.false_alarm) if e.low > self.tolerance]
-            if wrong:
-                text = "; ".join(
-                    f"{e.name} off by {e.signed:+.3g} in direction {e.worst % self.pairs.directions.shape[1]}"
-                    for e in wrong[:3]
-                )
-                return Diagnosis(text=text, cause=wrong[0].name, distance=wrong[0].value)
-        if self.stein is not None and self.stein.n:
-            name, value = self.stein.leading()
-            return Diagnosis(
-                text=f"largest Stein term: {name}, {value:+.3g} standard deviations; {BLIND}",
-                cause="stein",
-                distance=abs(value),
-            )
-        return None
-
-
-def judge(
-    run: Unmapped, bare: Verdict, budget: int | None, source: Callable[[int], Batches]
-) -> Verdict:
-    """The verdict on one stream; what the draws or the law's own code do wrong is in it as ERROR.
-
-    Args:
-        run: the law and how it is judged.
-        bare: the verdict without evidence.
-        budget: draws; None: as many as an exact sampler needs.
-        source: batches of so many draws.
-    """
-    start = time.perf_counter()
-    try:
-        run.prepare()
-        run.go(source(run.wanted if budget is None else int(budget)))
-        evidence, finding = run.evidence(time.perf_counter() - start), run.finding
-    except UserCodeError as error:
-        seconds = time.perf_counter() - start
-        failed = Evidence.error("draw", str(error), kind="confidence", seconds=seconds)
-        return replace(bare, evidence=(failed,), samples_used=run.n)
-    verdict = replace(
-        bare,
-        evidence=evidence,
-        finding=finding,
-        samples_used=run.n,
-        exact_refuted=run.exact_refuted,
-        assumptions=(*bare.assumptions, *run.assumptions),
-    )
-    verdict = replace(verdict, mutants=tuple(run.mutants(verdict.decided)))
-    return replace(verdict, diagnosis=run.diagnosis(verdict.decided))
 
 
 def _drawn(target: Any, n: int, rng: np.random.Generator) -> Vector:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..numerics.rng import kept_random_state
 from ..theory._checks import bad
+from ..theory.densities_1d import StudentT
 from ..theory.protocols import Vector
 
 
@@ -75,6 +76,11 @@ def library_of(backend: str | None, device: Any, *, module: bool = False) -> str
 
         torch_generator(np.random.default_rng(0), device)  # says which device is missing
     return chosen
+
+
+def has_infinite_moments(law: Any) -> bool:
+    """Whether a law of the library has tails of a power, with noise added or not."""
+    return isinstance(getattr(law, "base", law), StudentT)
 
 
 def law_or_refuse(law: Any, name: str) -> None:

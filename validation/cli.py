@@ -1,4 +1,4 @@
-"""The command line: ``scoreproof validate``, ``claims``, ``derive`` and ``report``.
+"""The command line: ``scoreproof validate``, ``claims``, ``derive``, ``check-sampler`` and ``report``.
 
 Nothing heavy is imported at the top, so that help and refusals come at once. Exit status: 0 all that
 is required is supported, 1 something is refuted, 2 usage, 3 something is undecided, 4 user code
@@ -53,6 +53,18 @@ def _integer(name: str) -> Callable[[str], int]:
     return parse
 
 
+def _number(name: str) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        try:
+            return float(text)
+        except ValueError:
+            raise typer.BadParameter(
+                f"{name}: got {str(text)!r}, wanted a number; pass e.g. --{name} 1"
+            ) from None
+
+    return parse
+
+
 def _seconds(text: str) -> float:
     try:
         return float(text)
@@ -80,9 +92,10 @@ def _root(
 ) -> None:
     """Checks score-based diffusion models: their formulas, their samplers, their networks.
 
-    Four things to do: `scoreproof validate` decides every claim and writes a report;
+    Five things to do: `scoreproof validate` decides every claim and writes a report;
     `scoreproof claims` lists the claims with their last outcomes;
     `scoreproof derive NAME` proves a formula step by step;
+    `scoreproof check-sampler TARGET` holds a sampler against exact truth;
     `scoreproof report FILE` makes the page of a stored report again.
     """
     if context.invoked_subcommand is None:
@@ -221,6 +234,82 @@ def derive(
     text, status = shown(name, latex=latex, as_json=json)
     _print(text)
     raise typer.Exit(status)
+
+
+@app.command("check-sampler")
+def check_sampler(
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="TARGET",
+            help="module:function, path.py:function, diffusers:ClassName?key=value&key=value, "
+            "k_diffusion:sample_x, azula:ClassName or torchsde:method.",
+        ),
+    ],
+    rest: Annotated[list[str] | None, typer.Argument(metavar="", hidden=True)] = None,
+    steps: Annotated[
+        list[str] | None,
+        typer.Option("--steps", metavar="N ...", help="Step counts; default: 8,16,32,64,128."),
+    ] = None,
+    problem: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--problem", metavar="NAME ...", help="Named problems; default: three small ones."
+        ),
+    ] = None,
+    order: Annotated[
+        float | None,
+        typer.Option(
+            metavar="P",
+            parser=_number("order"),
+            help="Order of the formula; default: what the library's documentation declares.",
+        ),
+    ] = None,
+    tolerance: Annotated[
+        float,
+        typer.Option(
+            metavar="X", parser=_number("tolerance"), help="Allowed at the largest step count."
+        ),
+    ] = 0.05,
+    seed: Annotated[
+        int,
+        typer.Option(
+            metavar="N", parser=_integer("seed"), help="The same seed, the same numbers."
+        ),
+    ] = 0,
+    timeout: Annotated[
+        float,
+        typer.Option(metavar="SEC", parser=_seconds, help="Seconds a call of the sampler."),
+    ] = 600.0,
+    out: Out = OUT,
+    json: Json = False,
+) -> None:
+    """Check a sampler, fed with exact scores, against the exact law of what it should return.
+
+    Exit status: 0 supported, 1 refuted, 3 undecided, 4 the sampler failed, 2 usage.
+    """
+    from .cli_samplers import check
+
+    made = check(
+        target,
+        rest or [],
+        steps=steps or [],
+        problems=problem or [],
+        order=order,
+        tolerance=tolerance,
+        seed=seed,
+        timeout=timeout,
+        out=out,
+        say=_say,
+    )
+    page = f"page: {out / 'index.html'}"
+    if json:
+        _print(made.to_json())
+        _say(page)
+    else:
+        _print(str(made))
+        _print(page)
+    raise typer.Exit(made.exit_status)
 
 
 @app.command()

@@ -22,7 +22,14 @@ from ..numerics.stein_features import identity_features
 from ..theory._checks import bad, positive
 from ..theory.empirical import PointMasses
 from ..theory.protocols import Vector
-from ._user_code import UserCodeError, as_reals, call_user, law_or_refuse, library_of
+from ._user_code import (
+    UserCodeError,
+    as_reals,
+    call_user,
+    has_infinite_moments,
+    law_or_refuse,
+    library_of,
+)
 from .evidence import Allowed, Evidence, Kind, Measured, Outcome, interval
 from .verdict import Diagnosis, Mutant, Verdict
 
@@ -163,6 +170,11 @@ def _decide(
     seconds = time.perf_counter() - start
     exact = _by_quadrature(f, law, tolerance)
     decided = exact is not None and exact.outcome in (Outcome.SUPPORTED, Outcome.REFUTED)
+    if not decided and has_infinite_moments(law):
+        # The mean of the terms may not exist, and no tail that an interval could assume is known.
+        known = "the moments of the law are not all finite, so that draws bound no mean"
+        nothing = {"low": -math.inf, "high": math.inf, "detectable": math.inf}
+        found = replace(found, assumption=known, **nothing)
     sampled = _evidence(found, tolerance, seed, seconds, deciding=not decided)
     evidence = (sampled,) if exact is None else (replace(exact, deciding=decided), sampled)
     mutants = [_replayed(f, law, n, level, seed, found, tolerance)]
@@ -203,6 +215,8 @@ def _evidence(
     kind: Kind = "quadrature" if e.kind == "quadrature" else "confidence"
     gain = f", control variates worth {e.reduction:.3g} times the draws" if e.reduction > 1 else ""
     text = f"mean {e.value:.4g} in [{e.low:.4g}, {e.high:.4g}]{gain}"
+    if math.isinf(e.high):
+        text += ", which bounds nothing"
     if math.isnan(e.value):
         return Evidence.error("mean", "the mean is not a number", kind=kind, seconds=seconds)
     return Evidence(

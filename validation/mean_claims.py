@@ -7,12 +7,11 @@ from typing import Any
 
 from ..numerics.enclosure_laws import ExactMixture
 from ..theory._checks import bad, positive
-from ..theory.densities_1d import StudentT
 from ..theory.mixtures import GaussianMixture
 from ._claim_formulas import declared, same_shape
 from ._mean_checks import controlled, draws, enclosure, proof, seen, unseen
 from ._mean_identity import MeanIdentity
-from ._user_code import law_or_refuse
+from ._user_code import has_infinite_moments, law_or_refuse
 from .claim import Check, Claim
 from .claims.averages import KURTOSIS
 from .claims.ball_evidence import attached, available
@@ -142,9 +141,9 @@ def _law_fits(law: Any, dim: int, sampler: Callable[..., Any] | None) -> None:
     if int(law.dim) != dim:
         wanted = f"{dim}, as the density has arguments"
         raise bad("law", f"dimension {law.dim}", wanted, "write p(x, y) in two dimensions")
-    if isinstance(law, StudentT):
+    if has_infinite_moments(law):
         wanted = "a law all of whose moments are finite"
-        raise bad("law", "StudentT", wanted, "intervals of draws hold for lighter tails only")
+        raise bad("law", f"{law!r}", wanted, "intervals of draws hold for lighter tails only")
     if sampler is not None and not callable(sampler):
         wanted = "a function (n, *, rng) -> (n, d)"
         raise bad("sampler", type(sampler).__name__, wanted, "pass a callable")

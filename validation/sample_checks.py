@@ -20,11 +20,13 @@ from ..numerics.gaussianise import Gaussianiser, gaussianiser
 from ..numerics.rng import substream
 from ..theory._checks import bad, positive
 from ..theory.protocols import Vector
+from ._line_run import LineRun
 from ._sample_mutants import Stream, bounded_mutants, exact_mutants, repeated_mutant
 from ._sample_pictures import figure
 from ._sample_run import LOOKS, Batches, Run
 from ._sample_words import NOT_CHECKED, ROUNDED, diagnosis, pieces
-from ._unmapped import Unmapped, judge
+from ._unmapped import Unmapped
+from ._unmapped_verdict import judge
 from ._user_code import UserCodeError, as_draws, call_user, law_or_refuse, library_of
 from .evidence import Evidence, Outcome
 from .verdict import Mutant, Verdict
@@ -124,6 +126,7 @@ def check_samples(
             hasattr(target, "score")
             or hasattr(target, "draw_with")
             or hasattr(target, "transport")
+            or LineRun.knows(target)
         ):
             return replace(bare, finding=f"not decided: {error}")
         other = Unmapped(target, tolerance, exact, false_alarm, seed)

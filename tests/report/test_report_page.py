@@ -127,6 +127,11 @@ def test_formulas_are_typeset():
     assert words == "for x<1 and logp it costs $5, not $6"
 
 
+def test_words_within_formulas_are_words():
+    found = str(typeset(r"$\mathrm{tr}\,(\nabla s) + \mathrm{const} + \mathrm{d} x$"))
+    assert "<mi>tr</mi>" in found and "<mi>const</mi>" in found
+
+
 def test_page_stays_below_five_megabytes(verdict):
     long = "word " * 400
     piece = verdict("x", 0.5, 0.1, (-1, 1), statement=long, finding=long, figure=None)

@@ -112,6 +112,12 @@ FOUND = {
     "cosine": (
         (-pi / 4 * tan(pi * t / 4), pi / 2 * tan(pi * t / 4)), {}, cos(pi * t / 4), sin(pi * t / 4) ** 2,
     ),
+    "bridge": (
+        (-1 / (2 - t), 1), {}, 1 - t / 2, t * (2 - t) / 2,
+    ),
+    "bridge-with-a-logarithm": (
+        (-1 / (2 - t), 2 - t), {}, 1 - t / 2, (2 - t) ** 2 * (sp.log(2) - sp.log(2 - t)),
+    ),
 }  # fmt: skip
 
 
@@ -143,6 +149,7 @@ def test_kernel_of_a_given_diffusion(name, here):
         True,
     ]
     assert "PROVED" in found.derivation.text()
+    assert not found.kernel.variance.has(sp.I)  # log(t - 2) is not left to be cancelled
 
 
 def test_without_a_closed_form_the_integrals_stand():

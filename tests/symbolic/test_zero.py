@@ -251,6 +251,14 @@ def test_too_large_is_unknown():
     )
 
 
+def test_enormous_powers_end_at_once():
+    """A rate off by 1e-60 makes exponentials of 10^60-th powers; a sum is not raised that far."""
+    close = exp(x) - exp(x * (1 + Q(1, 10**60)))
+    assert is_zero(close, domain=DOMAIN).status == "REFUTED"
+    n_th = (1 + a) ** (10**6) * (2 + a) - (1 + a) ** (10**6) * a
+    assert is_zero(n_th - 2 * (1 + a) ** (10**6), domain=DOMAIN).status == "UNKNOWN"
+
+
 def test_without_python_flint_rational_points_and_intervals_refute(monkeypatch):
     monkeypatch.setattr(ball_module, "flint", lambda: None)
     assert is_zero((x + 1) ** 2 - x**2 - 1, domain=DOMAIN).status == "REFUTED"

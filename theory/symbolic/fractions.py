@@ -18,6 +18,7 @@ from .domain import Expr
 from .normal_form import Generators, Undefined
 
 _TERMS = 2_000_000  #: products of more terms than this are not attempted
+_POWER = 2_000  #: nor are higher powers of sums
 
 
 class TooLarge(Exception):
@@ -121,8 +122,7 @@ class Field:
     def _power(self, a: _Fraction, n: int) -> _Fraction:
         if n >= 0:
             value = _Fraction(self.ring.one, {f: k * n for f, k in a.bottom.items()})
-            for _ in range(n):
-                value.top = _times(value.top, a.top)
+            value.top = _times(value.top, self._raised(a.top, n))
             return value
         if not a.top:
             raise Undefined
@@ -152,8 +152,17 @@ class Field:
     def _expanded(self, factors: dict[Any, int]) -> Any:
         value = self.ring.one
         for factor, k in factors.items():
-            for _ in range(k):
-                value = _times(value, factor)
+            value = _times(value, self._raised(factor, k))
+        return value
+
+    def _raised(self, p: Any, n: int) -> Any:
+        if len(p) == 1 and p.LC in (1, -1):
+            return p**n
+        if n > _POWER:
+            raise TooLarge
+        value = self.ring.one
+        for _ in range(n):
+            value = _times(value, p)
         return value
 
     def _reduced(self, p: Any) -> Any:

@@ -209,7 +209,7 @@ def _search(f: Expr, g2: Expr, t: sp.Symbol, domain: Domain) -> Iterator[tuple[A
         ):  # sympy raises whatever its algorithms meet; the other route may do better
             continue
         for pair in made:
-            scale, variance = (e.xreplace(back) for e in pair)
+            scale, variance = (_real_logarithms(e.xreplace(back), domain) for e in pair)
             yield scale, variance
             kernel = Kernel(
                 f=f, g2=g2, scale=scale, variance=variance, symbols=domain.symbols, t=t
@@ -219,6 +219,15 @@ def _search(f: Expr, g2: Expr, t: sp.Symbol, domain: Domain) -> Iterator[tuple[A
                     return
             except ValueError:
                 continue
+
+
+def _real_logarithms(e: Expr, domain: Domain) -> Expr:
+    """``log(t - 2)``, as integration writes it, by ``log(2 - t) + i pi`` where t is below 2; then i cancels."""
+    turned = {}
+    for log in e.atoms(sp.log):
+        if is_positive(-log.args[0], domain=domain).status == PROVED:
+            turned[log] = sp.log(-log.args[0]) + sp.I * sp.pi
+    return sp.expand(e.xreplace(turned)) if turned else e
 
 
 def _as_integrals(f: Expr, g2: Expr, t: sp.Symbol) -> tuple[Any, Any]:

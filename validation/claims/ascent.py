@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +33,30 @@ class _Ring:
         return -((1 - self.radius / r) * (np.eye(2) - out) + out) / self.variance
 
 
+class _Inflection:
+    """A law with one mode, at 0, nondegenerate, and an inflection of zero score at 2: ``s = -x (x - 2)^2``."""
+
+    mean = np.array([1.0])
+
+    def score(self, x: Vector) -> Vector:
+        return -x * (x - 2) ** 2
+
+    def hessian(self, x: Vector) -> Vector:
+        return -((x - 2) * (3 * x - 2))[:, :, None]
+
+
+class _Steep:
+    """One nondegenerate mode, at 0, with a score that no constant bounds the slope of: ``s = -x - x^3``."""
+
+    mean = np.zeros(1)
+
+    def score(self, x: Vector) -> Vector:
+        return -x - x**3
+
+    def hessian(self, x: Vector) -> Vector:
+        return -(1 + 3 * x**2)[:, :, None]
+
+
 @cache
 def _three_modes() -> GaussianMixture:
     return GaussianMixture(
@@ -50,23 +76,30 @@ def _sharpest() -> float:
     return float(-np.linalg.eigvalsh(law.hessian(x)).min())
 
 
-def _ascent(step: float, sign: float = 1.0, *, ring: bool = False, rounds: int = 3000) -> Check:
+def _ascent(
+    step: float,
+    sign: float = 1.0,
+    *,
+    law: Callable[[], Any] = _three_modes,
+    rounds: int = 3000,
+    spread: float = 3.0,
+) -> Check:
     """Share of random starts from which noiseless steps end at a nondegenerate maximum."""
 
     def check(ctx: Context) -> Evidence:
-        law = _Ring() if ring else _three_modes()
-        x = law.mean + 3 * ctx.rng.standard_normal((STARTS, 2))
+        p = law()
+        x = p.mean + spread * ctx.rng.standard_normal((STARTS, len(p.mean)))
         moving = np.arange(STARTS)
         for _ in range(rounds):
-            move = law.score(x[moving])
+            move = p.score(x[moving])
             x[moving] += sign * step * move
             # At rest, or gone to where the score is not zero.
             moving = moving[(np.abs(move).max(1) > 1e-11) & (np.abs(x[moving]).max(1) < 1e6)]
             if not len(moving):
                 break
-        still = np.linalg.norm(law.score(x), axis=1) < 1e-9
+        still = np.linalg.norm(p.score(x), axis=1) < 1e-9
         curved = np.zeros(len(x), dtype=bool)
-        curved[still] = np.linalg.eigvalsh(law.hessian(x[still]))[:, -1] < -1e-3
+        curved[still] = np.linalg.eigvalsh(p.hessian(x[still]))[:, -1] < -1e-3
         hits = int(curved.sum())
         message = f"{hits} of {STARTS} starts end where the score is zero and the Hessian negative, step {step:.3g}"
         return at_least(hits, 0.98, ctx, n=STARTS, message=message)
@@ -93,7 +126,9 @@ CLAIMS: tuple[Claim, ...] = (
             "ends": [
                 named(_ascent(0.02, -1.0), "descent"),
                 named(_ascent(1.2), "large-step"),
-                named(_ascent(0.02, ring=True), "ring-of-maxima"),
+                named(_ascent(0.02, law=_Ring), "ring-of-maxima"),
+                named(_ascent(0.02, law=_Inflection, spread=1.0), "critical-point-of-no-mode"),
+                named(_ascent(0.02, law=_Steep, spread=20.0), "score-without-Lipschitz-constant"),
             ],
             "largest-step": [
                 named(_nearly(1.1), "above-the-threshold"),
@@ -111,7 +146,9 @@ CLAIMS: tuple[Claim, ...] = (
             "sharpest mode repels. The starts that are excepted lie on the paths into saddle points. Where maxima "
             "are degenerate, as a ring of them is, every start ends at a point of its own, which is no isolated mode. "
             "Where another critical point is, as 2 is for log p with the slope -x (x - 2)^2, it holds all starts "
-            "on one side of it, though the only mode is nondegenerate."
+            "on one side of it, though the only mode is nondegenerate. Where the slope of the score has no bound, "
+            "as for -x - x^3, no step d serves all starts: those beyond sqrt(2/d - 1) run away. The mutants show "
+            "all three."
         ),
         role="printed",
         group="ledger",

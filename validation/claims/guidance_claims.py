@@ -253,7 +253,7 @@ CLAIMS: tuple[Claim, ...] = (
             "G3",
             r"the field that draws from the tilted law is the score of the noised tilted law, "
             r"$\nabla\log p_t + \nabla\log\mathrm{E}[p(y\mid x_0)^\gamma\mid x_t]$: the power stands inside the "
-            r"expectation; it is the guided field for every $t$ only where $\gamma$ is 0 or 1",
+            r"expectation; it is the guided field for every $t$ and every law only where $\gamma$ is 0 or 1",
             checks={
                 "flow": gaussian_run(EXACT, eta=0.0),
                 "reverse-sde": gaussian_run(EXACT, eta=1.0),

@@ -202,7 +202,8 @@ def _eighth() -> Claim:
         assumptions=(
             r"the source starts at $x(T) \sim \pi$, 'a well-chosen prior': here $\mathcal{N}(0, s^2 I)$ with the "
             "usual variance of each diffusion, at its usual end (VP 0.1 to 20, VE 0.01 to 50, EDM 80, "
-            f"OU 5 relaxation times, straight path to 0.999); the source's own $dx = e^t dw$ until $T = {LATE:g}$",
+            f"OU 5 relaxation times, straight path to 0.999); the source's own $dx = e^t dw$, of which it names "
+            f"no end, until $T = {LATE:g}$",
             f"'close enough' is read as: for data with $\\mathrm{{E}}\\,x_0^2 \\le 1$ a total variation of at most "
             f"{CLOSE:g} in one coordinate, and a returned law within {CLOSE:g} deviations in $W_2$ for Gaussian data",
             "the reversal is exact; a total variation at the start bounds that at the end",

@@ -188,7 +188,8 @@ CLAIMS: tuple[Claim, ...] = (
         ),
         finding=lambda e: (
             f"{e['joint'].message}. With K = 1/step the total time is one whatever the step, and the distance stays "
-            "where the diffusion is at that time."
+            "where the diffusion is at that time. Taken one after the other, first the number of steps and then the "
+            "step, the limits do give p, by the formula of the correction."
         ),
         figure=_drawn,
         role="printed",

@@ -169,7 +169,7 @@ def view(verdict: Verdict, anchor: str, pictures: Pictures, depth: int = 0) -> d
 
 
 def _consequence(verdict: Verdict) -> str:
-    """What a sentence does to who uses it as printed, where that was predicted and seen."""
+    """What a sentence does to those who use it as printed, where that was predicted and seen."""
     seen = [e for e in verdict.evidence if e.check == "consequence" and not e.deciding]
     return next((e.message for e in seen if e.outcome is Outcome.SUPPORTED), "")
 

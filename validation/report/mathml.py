@@ -87,8 +87,18 @@ def _mathml(latex: str, display: bool) -> str:
                 "stretchy", "false"
             )  # a font without a table of sizes drops a stretched bar
     root.set("display", "block" if display else "inline")
+    _join(root)
     _space(root)
     return ET.tostring(root, encoding="unicode")
+
+
+def _join(root: ET.Element) -> None:
+    r"""``\mathrm{tr}`` as one word and not as letters side by side, for the eye and for those who listen."""
+    for row in root.iter("mrow"):
+        letters = [c.text or "" for c in row if c.get("mathvariant") == "normal"]
+        if len(letters) == len(row) > 1 and all(c.tag == "mi" for c in row):
+            row[:] = [ET.Element("mi")]
+            row[0].text = "".join(letters)
 
 
 def _space(root: ET.Element) -> None:

@@ -54,11 +54,19 @@ class Ladder:
 
     def convergence(self) -> Convergence:
         """Order and limit."""
-        return converge(self.values, self.steps, noise=self.noise)
+        # Counts that halve whole strides are doubled up to one.
+        doubled = [self.steps[0] * 2**k for k in range(len(self.steps))]
+        return converge(self.values, doubled, noise=self.noise)
 
 
 def ladder_verdicts(
-    known: Known, problem: Problem, most: int, order: float | None, subject: dict[str, Any]
+    known: Known,
+    problem: Problem,
+    most: int,
+    order: float | None,
+    subject: dict[str, Any],
+    *,
+    rungs: tuple[int, ...] | None = None,
 ) -> list[Verdict | NotChecked]:
     """The verdicts on order and consistency of an affine sampler on Gaussian data.
 
@@ -68,16 +76,19 @@ def ladder_verdicts(
         most: largest step count of the call.
         order: declared order of the formula, or None.
         subject: of the verdicts.
+        rungs: step counts to take, each refining the grid of the one before by halves; by default doubled counts
+            up to twice ``most``, and finer where that decides.
     """
     top = max(2 * most, _LEAST)
     while (top * problem.dim) ** 2 > _WORK and top > _LEAST:
         top //= 2
     about = dict(subject)
     try:
-        said = _said(_climb(known, top), problem, order, about)
-        if any(_open(v) for v in said) and (4 * top * problem.dim) ** 2 <= _WORK:
+        said = _said(_climb(known, rungs or _doubled(top)), problem, order, about)
+        finer = rungs is None and (4 * top * problem.dim) ** 2 <= _WORK
+        if finer and any(_open(v) for v in said):
             # Signs that still change, and limits that are still far off, settle with finer steps.
-            said = _said(_climb(known, 4 * top), problem, order, about)
+            said = _said(_climb(known, _doubled(4 * top)), problem, order, about)
         return said
     except Refused as error:
         reason = f"needs the exact law at other step counts too: {error}"
@@ -97,9 +108,12 @@ def _said(
     return [_consistent(rungs, found, problem, about), _order(rungs, found, order, about)]
 
 
-def _climb(known: Known, top: int) -> Ladder:
+def _doubled(top: int) -> tuple[int, ...]:
     base = max(1, top // 2 ** (_RUNGS - 1))
-    steps = tuple(base * 2**k for k in range(_RUNGS))
+    return tuple(base * 2**k for k in range(_RUNGS))
+
+
+def _climb(known: Known, steps: tuple[int, ...]) -> Ladder:
     laws = [known(n).law for n in steps]
     values = np.stack([np.concatenate([law.offset, law.covariance.ravel()]) for law in laws])
     # The radius is one of roots; the covariance moves by twice the deviation as much.

@@ -10,21 +10,23 @@ Elsewhere the law is judged on samples (the effects of :func:`check_samples`), w
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ...numerics.exact_law import Refused
 from ...theory._checks import bad, positive
 from ...theory.empirical import PointMasses
+from ..adapters.adapter import Adapter
 from ..evidence import Outcome
 from ..problems import PROBLEMS, Problem
 from ..provenance import now, provenance
 from ..sample_checks import check_samples, samples_needed
 from ..verdict import NotChecked, Report, Verdict
 from .behaviour import finite, reproducible, rows_independent
-from .calls import Caller, Sampler, backend_of
-from .exact import Affine, KnownLaw, Prober, law_verdict
+from .calls import Call, Caller, Sampler, backend_of
+from .clock import clock
+from .exact import KnownLaw, Prober, law_verdict
 from .ladder import ladder_verdicts
 
 DEFAULT_PROBLEMS = ("mixture-1d", "gaussian-2d", "mixture-8d")
@@ -34,6 +36,7 @@ _MOST = 1_000_000  #: draws for one law by default
 _NUMBERS = 100_000_000  #: numbers drawn beyond what an exact sampler needs: memory in thousands of dimensions
 _FINE = Outcome.SUPPORTED
 _UNSTEADY = "the same generator gives other draws, see the verdict on reproducible"
+_FAILED = "the sampler failed: see the verdict on finite"
 _NEEDS_LAW = "needs an output that is an affine map of its noise, on Gaussian data"
 _NEEDS_STEP = "a function gives no single step from exact state and exact history"
 
@@ -53,6 +56,7 @@ def check_sampler(
     backend: str | None = None,
     device: str | None = None,
     dtype: str = "float64",
+    progress: Callable[[Verdict | NotChecked], None] | None = None,
 ) -> Report:
     """Checks a sampler of a diffusion model against exact truth.
 
@@ -60,7 +64,9 @@ def check_sampler(
         sampler: ``(problem, n, *, steps, rng) -> (n, *problem.shape)``. It calls ``problem.score(x, t)`` (or
             ``denoiser``, ``noise``, ``velocity``), starts from ``problem.prior(n, rng=rng)`` and may use
             ``problem.times(steps)`` and ``problem.sde``. On the torch backend ``rng`` is a torch generator and
-            all arrays are tensors.
+            all arrays are tensors. An adapter of another library (see ``scoreproof.validation.adapters``) brings
+            its backend, its declared order and whether it is deterministic; its problems are put under the
+            diffusion that it is made for, and its law is measured on both clocks.
         problems: names of :data:`PROBLEMS` or problems; three small ones by default.
         steps: step counts.
         order: declared order of the method's formula; it scales the tolerance at fewer steps.
@@ -77,10 +83,12 @@ def check_sampler(
         backend: ``"numpy"`` or ``"torch"``.
         device: torch device.
         dtype: ``"float32"`` if the sampler rounds to float32 inside, where draws may repeat by rounding.
+        progress: told of each result when it is there.
 
     Returns:
-        A report with the claims ``finite``, ``reproducible``, ``rows-independent`` and ``law`` (one verdict a problem
-        and step count); what needs the exact law of the output stands in ``not_checked``.
+        A report with the claims ``finite``, ``reproducible``, ``rows-independent``, ``law`` (one verdict a problem,
+        step count and clock), on Gaussian data ``consistent`` and ``order``, and for adapters ``clock``; what does not
+        apply stands in ``not_checked``.
 
     Raises:
         ValueError: unknown problem, bad step counts, tolerance, budget or backend. What the sampler does wrong
@@ -97,10 +105,16 @@ def check_sampler(
         raise bad("budget", budget, "an integer of at least 64", "allow more draws")
     if timeout is not None:
         positive(timeout, "timeout")
-    p = 1.0 if order is None else positive(order, "order")
+    adapter = sampler if isinstance(sampler, Adapter) else None
     chosen = _problems(problems)
+    if adapter is not None:
+        order = adapter.order if order is None else order
+        deterministic = adapter.deterministic if deterministic is None else deterministic
+        backend = adapter.backend if backend is None else backend
+        chosen = [adapter.truth(problem) for problem in chosen]
+    p = 1.0 if order is None else positive(order, "order")
     caller = Caller(sampler, backend_of(backend, sampler, device), device, timeout, seed)
-    started, clock = now(), time.perf_counter()
+    started, begun = now(), time.perf_counter()
     run = _Run(
         caller,
         counts,
@@ -108,23 +122,20 @@ def check_sampler(
         deterministic,
         tuple(limit * (counts[-1] / k) ** p for k in counts),
         budget,
-        rate / (len(chosen) * len(counts)),
+        rate / (len(chosen) * len(counts) * (1 if adapter is None else 2)),
         dtype,
     )
     verdicts: list[Verdict] = []
     missing: list[NotChecked] = []
     for problem in chosen:
         for one in run.on(problem):
+            if progress is not None:
+                progress(one)
             (missing if isinstance(one, NotChecked) else verdicts).append(one)  # type: ignore[arg-type]
-    clocks = NotChecked(
-        claim="clock",
-        subject={"target": caller.name},
-        reason="a function reads the time itself; the clock is compared for adapters of libraries only",
-    )
     return Report(
         verdicts=tuple(verdicts),
-        not_checked=(*missing, clocks),
-        provenance=provenance(seed=seed, started=started, seconds=time.perf_counter() - clock),
+        not_checked=tuple(missing),
+        provenance=provenance(seed=seed, started=started, seconds=time.perf_counter() - begun),
         profile="custom",
         false_alarm=rate,
     )
@@ -146,9 +157,10 @@ class _Run:
     def on(self, problem: Problem) -> Iterator[Verdict | NotChecked]:
         """All verdicts on one problem; a step count that failed is left out of the later ones."""
         subject = {"problem": problem.name, "target": self.caller.name}
+        yield self._clock(problem, subject)
         verdict, calls = finite(self.caller, problem, self.counts)
         yield verdict
-        failed, steady = "the sampler failed: see the verdict on finite", False
+        steady = False
         mixing: bool | None = None
         if calls:
             least = min(calls)
@@ -164,37 +176,81 @@ class _Run:
                 yield NotChecked(claim="rows-independent", subject=subject, reason=_UNSTEADY)
         else:
             for claim in ("reproducible", "rows-independent"):
-                yield NotChecked(claim=claim, subject=subject, reason=failed)
-        prober, affine = Prober(self.caller, problem, mixing), False
+                yield NotChecked(claim=claim, subject=subject, reason=_FAILED)
+        prober = Prober(self.caller, problem, mixing)
+        affine = False
+        for law in self._laws(prober, calls, steady):
+            affine |= isinstance(law, Verdict) and law.kinds["strongest"] == "exact"
+            yield law
+        other = self._other_clock()
+        if other is not None and calls:
+            _, again = finite(other.caller, problem, tuple(calls))
+            twin = Prober(other.caller, problem, mixing)
+            yield from other._laws(twin, again, steady, sampled=False)
+        if affine:
+            yield from self._ladder(prober, subject)
+        else:
+            for claim in ("consistent", "order"):
+                yield NotChecked(claim=claim, subject=subject, reason=_NEEDS_LAW)
+        yield NotChecked(claim="step-order", subject=subject, reason=_NEEDS_STEP)
+
+    def _clock(self, problem: Problem, subject: dict[str, Any]) -> Verdict | NotChecked:
+        sampler = self.caller.sampler
+        if not isinstance(sampler, Adapter):
+            return NotChecked(claim="clock", subject=subject, reason=Adapter.no_clock)
+        limit = self.caller.timeout
+        return clock(sampler, problem, subject, timeout=limit, seed=self.caller.seed)
+
+    def _other_clock(self) -> _Run | None:
+        """The run with the model told the sampler's own noise level, where it was not."""
+        sampler = self.caller.sampler
+        if not isinstance(sampler, Adapter) or sampler.clock != "t":
+            return None
+        other = sampler.on("sigma")
+        return None if other is None else replace(self, caller=replace(self.caller, sampler=other))
+
+    def _ladder(self, prober: Prober, subject: dict[str, Any]) -> Iterator[Verdict | NotChecked]:
+        sampler = self.caller.sampler
+        rungs = sampler.rungs if isinstance(sampler, Adapter) else None
+        for one in ladder_verdicts(
+            prober.affine, prober.problem, self.counts[-1], self.order, dict(subject), rungs=rungs
+        ):
+            if isinstance(one, Verdict) and one.claim == "order" and isinstance(sampler, Adapter):
+                yield _of_library(one, sampler)
+            else:
+                yield one
+
+    def _laws(
+        self, prober: Prober, calls: dict[int, Call], steady: bool, *, sampled: bool = True
+    ) -> Iterator[Verdict | NotChecked]:
+        """The law at every step count, on the clock of the sampler."""
+        problem = prober.problem
+        told = getattr(self.caller.sampler, "clock", "t")
+        subject = {"problem": problem.name, "target": self.caller.name, "clock": told}
         for k, allowed in zip(self.counts, self.tolerances, strict=True):
             if k not in calls:
-                yield NotChecked(claim="law", subject={**subject, "steps": k}, reason=failed)
+                yield NotChecked(claim="law", subject={**subject, "steps": k}, reason=_FAILED)
                 continue
             known: KnownLaw | None = None
             why = _UNSTEADY
             if steady:
                 try:
                     known = prober.law(k, calls[k])
-                    affine = isinstance(known, Affine)
                 except Refused as error:
                     why = str(error)
+            if known is None and not sampled:
+                reason = f"this clock is measured where the law is known exactly: {why}"
+                yield NotChecked(claim="law", subject={**subject, "steps": k}, reason=reason)
+                continue
             if allowed >= (CAP if known is None else 1.0):
                 reason = f"the tolerance at {k} steps would be {allowed:.3g}, which leaves nothing to refute"
                 yield NotChecked(claim="law", subject={**subject, "steps": k}, reason=reason)
                 continue
-            about = {**subject, "steps": k, "evaluations": calls[k].evaluations, "clock": "t"}
+            about = {**subject, "steps": k, "evaluations": calls[k].evaluations}
             if known is not None:
                 yield law_verdict(known, allowed, k, about, self.caller.seed)
             else:
                 yield self._law(problem, k, allowed, about, why)
-        if affine:
-            yield from ladder_verdicts(
-                prober.affine, problem, self.counts[-1], self.order, dict(subject)
-            )
-        else:
-            for claim in ("consistent", "order"):
-                yield NotChecked(claim=claim, subject=subject, reason=_NEEDS_LAW)
-        yield NotChecked(claim="step-order", subject=subject, reason=_NEEDS_STEP)
 
     def _law(
         self, problem: Problem, steps: int, tolerance: float, subject: dict[str, Any], why: str
@@ -230,6 +286,23 @@ class _Run:
             return None
         roomy = max(needed, _NUMBERS // int(target.dim))
         return min(4 * needed, roomy, _MOST)
+
+
+def _of_library(order: Verdict, sampler: Adapter) -> Verdict:
+    """The order with the sentence that declares it; the formula is judged only where both ends of the grid stay."""
+    source = (sampler.order_quote,) if sampler.order_quote else ()
+    if sampler.fixed_ends:
+        return replace(order, source=source)
+    return replace(
+        order,
+        role="informative",
+        source=source,
+        assumptions=(
+            *order.assumptions[:1],
+            "on the library's own grid, whose last step shrinks with the number of steps: an order below that of "
+            "the formula is no defect",
+        ),
+    )
 
 
 def _counts(steps: Sequence[int]) -> tuple[int, ...]:

@@ -31,6 +31,8 @@ ADDED: dict[str, Addition] = {
         assumptions=(
             "'isolated nondegenerate modes' is read as: all critical points are nondegenerate; where only the modes "
             "are, a point of inflection with score zero holds every start on one side of it",
+            "'for small steps': for every step below one over a Lipschitz constant of the score; without such a "
+            "constant only for steps that depend on the start",
         )
     ),
     "L9": proof(

@@ -1,4 +1,4 @@
-"""How additions are written: proofs, and what a printed formula does to who uses it."""
+"""How additions are written: proofs, and what a printed formula does to those who use it."""
 
 from __future__ import annotations
 
