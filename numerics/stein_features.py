@@ -48,7 +48,7 @@ class _Frame:
     @classmethod
     def of(cls, law: GaussianMixture) -> _Frame:
         covariances = np.asarray(law.covariances)
-        white = np.linalg.inv(np.linalg.cholesky(covariances))
+        white = np.asarray(np.linalg.inv(np.linalg.cholesky(covariances)), dtype=np.float64)
         half = np.log(np.diagonal(white, axis1=1, axis2=2)).sum(axis=1)
         return cls(
             np.log(np.asarray(law.weights)) + half,

@@ -2,7 +2,10 @@
 
 A finite sum over atoms, or deterministic quadrature in one and two dimensions, decides where its error
 lets it. Otherwise, and as a second route, a mean over exact draws with control variates whose mean is
-exactly known; their coefficients come from an independent pilot and never from the terms' own code.
+exactly known; their coefficients come from an independent pilot and never from the terms' own code. The interval holds
+at all looks at once, so that the run stops at the first that decides. Values need not be bounded: what is assumed of
+their tails, a bound on the fourth moment, is among the assumptions of the verdict. Where a trial says that they pay,
+draws come in randomly shifted Sobol nets.
 """
 
 from __future__ import annotations
@@ -57,7 +60,7 @@ def check_identity(
         terms: ``(n, d) -> (n,)``, the integrand.
         law: a law with exact draws.
         tolerance: allowed size of the mean, in the units of ``terms``.
-        budget: draws, a quarter of them for the pilot; None: 100,000.
+        budget: draws at most, a quarter of them for the pilot; None: 100,000.
         false_alarm: probability that the interval misses the mean.
         seed: entropy; the same seed gives the same verdict.
         timeout: seconds for each call of ``terms``; None runs it in process without limit.
