@@ -30,7 +30,7 @@ _EPS = float(np.finfo(np.float64).eps)
 _RIDGES = (1e-12, 1e-9, 1e-6, 1e-4, 1e-2, 1e-1)
 _SHARES = (0.8, 0.1, 0.1)  #: of the level: bold, cautious, no control variates
 _GENEROUS = 0.02  #: of the plain deviation: least scale of the cautious interval
-_JUDGES = (1.0, 0.4)  #: powers of the weights by which the bold and the cautious choice are judged
+_JUDGES = ((1.0, 0.0), (0.4, 0.0))  #: of the bold and the cautious choice
 _TEMPERS = (
     1.0,
     0.4,
@@ -82,8 +82,9 @@ def fit_control(
     weights: Vector | None = None,
     n: int = 100_000,
     level: float = 1e-6,
-) -> tuple[Control, Control]:
-    """Chooses family and ridge by cross-validation and fits the coefficients, boldly and cautiously.
+    judges: Sequence[tuple[float, float]] = _JUDGES,
+) -> tuple[Control, ...]:
+    """Chooses family and ridge by cross-validation and fits the coefficients, once for each judge.
 
     The bold choice has the least width held out; the cautious one is judged with tempered weights, so
     that wild residuals in the tails count, which a small pilot hardly sees.
@@ -95,6 +96,7 @@ def fit_control(
         weights: ``(rows,)``, density of the law over that of the pilot; None: all one.
         n: draws to come, and ``level`` of their interval: they set the price of a kurtosis.
         level: see ``n``.
+        judges: a power of the weights, and a share of the plain deviation below which a deviation counts as that.
     """
     w = np.ones(values.size) if weights is None else weights
     share = w / w.sum()
@@ -102,10 +104,10 @@ def fit_control(
     plain = math.sqrt(share @ rest**2)
     none = Control(None, np.zeros(0), plain, plain)
     if not np.isfinite(values).all() or plain == 0 or values.size < 24:
-        return none, none
+        return (none,) * len(judges)
     rate = math.log(10 / level) / max(1, n // 2)
-    best = [none, none]
-    least = [float(_width(rest[:, None], share**power, rate)[0]) for power in _JUDGES]
+    best = [none] * len(judges)
+    least = [float(_width(rest[:, None], share**power, rate)[0]) for power, _ in judges]
     for family in features:
         if family.size > values.size // 3:
             continue
@@ -113,8 +115,8 @@ def fit_control(
         if not np.isfinite(h).all():
             continue
         held = _held_out(h, values, share)
-        for j, power in enumerate(_JUDGES):
-            widths = _width(held, share**power, rate)
+        for j, (power, floor) in enumerate(judges):
+            widths = _width(held, share**power, rate, floor * plain)
             i = int(np.argmin(widths))
             # A larger family has to pay: a gain of a few per cent is noise.
             if widths[i] < 0.97 * least[j]:
@@ -122,7 +124,7 @@ def fit_control(
                 beta = _ridge(h, values, share**temper, (ridge,))[0]
                 scale = math.sqrt(share @ held[:, i] ** 2)
                 least[j], best[j] = float(widths[i]), Control(family, beta, scale, plain)
-    return best[0], best[1]
+    return tuple(best)
 
 
 @dataclass(frozen=True)
@@ -176,23 +178,55 @@ def controlled_sum(
     runs = [_run(p, first, share - first, g, level) for p, g in zip(parts, streams, strict=True)]
     weights = np.array([p.weight for p in parts])
     used = [k for k in range(2) if any(r[k].control.features is not None for r in runs)]
-    plain = weights @ np.stack([r[2].rest for r in runs])
     found = []
     for k in (*used, 2):
-        y = weights @ np.stack([r[k].rest for r in runs])
-        variance = float(y.var())
+        rest = weights @ np.stack([r[k].rest for r in runs])
         scale = float(np.linalg.norm(weights * [r[k].control.scale for r in runs]))
         if k == 1:
             generous = float(np.linalg.norm(weights * [r[k].control.plain for r in runs]))
             scale = max(scale, _GENEROUS * generous)
+        error = float(np.abs(weights) @ [r[k].error for r in runs])
+        found.append(Candidate(rest, scale, error, _SHARES[k] if used else 1.0))
+    return shortest(found, level=level, spent=n - found[-1].rest.size)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Values with the same mean as others, their standard deviation as known from a pilot, and a share of the level.
+
+    Attributes:
+        rest: residuals.
+        scale: least scale of the interval.
+        error: bound on what is added to the mean.
+        share: of the level.
+    """
+
+    rest: Vector
+    scale: float
+    error: float
+    share: float
+
+
+def shortest(candidates: Sequence[Candidate], *, level: float, spent: int) -> Estimate:
+    """The shortest interval of one mean; the last candidate is the one without control variates.
+
+    Args:
+        candidates: with shares of at most one together.
+        level: false-alarm rate.
+        spent: draws used up before.
+    """
+    plain = float(candidates[-1].rest.var())
+    found = []
+    for c in candidates:
+        variance = float(c.rest.var())
         one = mean_estimate(
-            y,
-            level=level * (_SHARES[k] if used else 1.0),
-            scale=scale or None,
-            spent=n - y.size,
-            reduction=float(plain.var()) / variance if variance > 0 else 1.0,
+            c.rest,
+            level=level * c.share,
+            scale=c.scale or None,
+            spent=spent,
+            reduction=plain / variance if variance > 0 else 1.0,
         )
-        found.append(one.widened(float(np.abs(weights) @ [r[k].error for r in runs])))
+        found.append(one.widened(c.error))
     # NaN is not a width: a run with values that are not finite has no finite candidate at all.
     return replace(min(found, key=_finite_width), level=level)
 
@@ -295,16 +329,17 @@ def _ridge(h: Vector, y: Vector, w: Vector, ridges: Sequence[float]) -> list[Vec
     return [(u @ (moved / (np.maximum(lam, 0) + r + floor))) / sd for r in ridges]
 
 
-def _width(rest: Vector, weights: Vector, rate: float) -> Vector:
+def _width(rest: Vector, weights: Vector, rate: float, floor: float = 0.0) -> Vector:
     """Widths of the intervals up to a factor: standard deviation, inflated by what the kurtosis costs.
 
     Args:
         rest: residuals, one column a candidate.
         weights: of the rows.
         rate: logarithm of the inverse level a pair of draws.
+        floor: least scale of the interval.
     """
     w = weights / weights.sum()
-    second, fourth = w @ rest**2, w @ rest**4
+    second, fourth = np.maximum(w @ rest**2, floor**2), w @ rest**4
     kurtosis = np.maximum(10.0, 3 * fourth / np.where(second > 0, second, 1.0) ** 2)
     kept = np.array([kept_variance(rate, 0.5 * (k + 3)) for k in kurtosis])
     return np.sqrt(second / np.maximum(kept, 1e-4))

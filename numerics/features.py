@@ -273,11 +273,14 @@ def default_features(law: Any, *, most: int = 600) -> list[Features]:
     """Families for functions of ``x ~ law``, from small to large, none larger than ``most``.
 
     Mixtures: moments, posterior weights times Hermite polynomials, characteristic function. Other
-    laws: bounded features centred by quadrature in one and two dimensions, moments beyond.
+    laws: bounded features centred by quadrature in one and two dimensions, moments beyond where they are known.
     """
     mixture = mixture_of(law)
     if mixture is None:
-        return [quadrature_features(law)] if law.dim <= 2 else [moment_features(law, 1)]
+        if law.dim <= 2:
+            return [quadrature_features(law)]
+        known = hasattr(law, "mean") and hasattr(law, "covariance")
+        return [moment_features(law, 1)] if known else []
     d = law.dim
     families = [moment_features(mixture, 1), moment_features(mixture, 2), rao_features(mixture, 1)]
     families += [rao_features(mixture, 2, diagonal=True), rao_features(mixture, 2)]
