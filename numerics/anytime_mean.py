@@ -134,13 +134,16 @@ def _meet(one: Estimate, other: Estimate) -> Estimate:
         return other
     value, detectable = min(max(other.value, low), high), min(one.detectable, other.detectable)
     tight = one if one.half_width < other.half_width else other
+    # Both intervals are relied on where either gives an end.
+    alone = [e for e in (other, one) if (e.low, e.high) == (low, high)]
+    relied = alone[:1] or [one, other]
     return replace(
         other,
         low=low,
         high=high,
         value=value,
         detectable=detectable,
-        assumption=tight.assumption,
+        assumption="; ".join(dict.fromkeys(e.assumption for e in relied)),
         reduction=tight.reduction,
     )
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy import stats
 from scoreproof.numerics import draw, substream
-from scoreproof.numerics.anytime_mean import anytime_mean
-from scoreproof.numerics.estimate import mean_estimate
+from scoreproof.numerics.anytime_mean import _meet, anytime_mean
+from scoreproof.numerics.estimate import Estimate, mean_estimate
 from scoreproof.numerics.quadrature import expectation
 from scoreproof.numerics.rqmc import Design, net_means, pays, shifted_nets
 from scoreproof.numerics.stein_features import bump_features, identity_features, neighbour_features
@@ -150,11 +150,34 @@ def test_tails_without_a_fourth_moment_are_covered_and_the_assumption_is_printed
 
     verdict = check_identity(terms, law, tolerance=0.5, budget=4_000)
     assert any("fourth central moment at most" in a for a in verdict.assumptions)
+    # that the law has no third moment is known, and said
+    assert any("of order 3 and above are infinite" in a for a in verdict.assumptions)
+    (drawn,) = (e for e in verdict.evidence if e.kind == "confidence")
+    assert not drawn.deciding and "without guarantee" in drawn.message
     misses = 0
     for seed in range(RUNS):
         e = anytime_mean(terms, law, n=2_000, rng=substream(seed, "tail"), level=1e-2, features=[])
         misses += not e.contains(0.0)
     assert misses <= stats.binom.isf(1e-6, RUNS, 1e-2)
+
+
+def test_an_intersection_of_intervals_assumes_what_either_end_assumes():
+    def one(low, high, text):
+        return Estimate(0.0, low, high, 1e-3, 10, "confidence", 1.0, text)
+
+    wide, left, inner = one(-3, 3, "a"), one(-4, 2, "b"), one(-1, 1, "c")
+    assert _meet(wide, left).assumption == "a; b"
+    assert _meet(_meet(wide, left), inner).assumption == "c"
+    assert _meet(inner, wide).assumption == "c"
+
+
+def test_a_tolerance_in_which_the_terms_are_lost_to_rounding_is_no_failure():
+    """The shifted terms are a constant, so that their run is planned without nets and draws other numbers."""
+    verdict = check_identity(
+        lambda x: _smooth(x) - SMOOTH, Box(), tolerance=1e17, budget=60_000, false_alarm=1e-3
+    )
+    assert verdict.outcome is Outcome.SUPPORTED
+    assert {m.outcome for m in verdict.mutants} == {Outcome.REFUTED}
 
 
 def test_families_of_laws_whose_score_is_under_test_have_none():

@@ -251,6 +251,25 @@ def test_weights_of_the_families_never_change() -> None:
         assert total == pytest.approx(1, abs=1e-12)
 
 
+def test_directions_are_learned_from_past_batches_alone() -> None:
+    rng = np.random.default_rng(11)
+    shape = gaussianiser(Gaussian(np.zeros(3), np.eye(3)))
+    machine = RefutingMachine(shape.weights, 3, frame=shape.frame)
+    directions = Directions.drawn(3, rng)
+    first, second = rng.standard_normal((2, 40, 3)) + 0.2
+    machine.update(directions.view(shape(first, rng=rng)))
+    # nothing was known before the first batch: no bets, whatever it holds
+    assert machine.families["learned mean"] == machine.families["learned scale"] == 0.0
+    machine.update(directions.view(shape(second, rng=rng)))
+    way = first.sum(axis=0) / np.linalg.norm(first.sum(axis=0))
+    mean = ep.means(np.array([(second @ way).sum()]), 40)[0]
+    axes = np.linalg.eigh(first.T @ first)[1][:, [0, -1]]
+    scale = ep.scales(((second @ axes) ** 2).sum(axis=0), 40)[0]
+    # sums of 40 terms: rounding of 1e-14
+    assert machine.families["learned mean"] == pytest.approx(mean, abs=1e-11)
+    assert machine.families["learned scale"] == pytest.approx(scale, abs=1e-11)
+
+
 def test_a_sketch_keeps_the_column() -> None:
     z = np.random.default_rng(10).standard_normal(5000)
     sketch = Sketch()

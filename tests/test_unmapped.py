@@ -7,8 +7,8 @@ import pytest
 from scoreproof.numerics import draw
 from scoreproof.numerics.convolved import Convolved
 from scoreproof.numerics.two_sample import TwoSampleMachine, two_sample_needed
-from scoreproof.theory import Banana, Energy, Gaussian, GaussianMixture
-from scoreproof.validation import Outcome, check_samples
+from scoreproof.theory import Banana, Energy, Gaussian, GaussianMixture, PointMasses
+from scoreproof.validation import Outcome, _line_run, check_samples
 
 _SMEARED = Convolved(Banana(), 0.8, 0.3)
 MIXED = GaussianMixture(
@@ -228,6 +228,18 @@ def test_known_projections_refute(law):
 
 
 @pytest.mark.statistical
+def test_the_mutant_of_a_line_is_refuted_by_its_shift_alone(monkeypatch):
+    """Of a mixture the labels would refute it as well, whatever the shift."""
+    run = _line_run.LineRun(Projected(), np.random.default_rng(0))
+    rng = np.random.default_rng(1)
+    for _ in range(3):
+        run.add(draw(MIXED, 700, rng=rng))
+    assert run.mutant(1e-6, 3).outcome is Outcome.REFUTED
+    monkeypatch.setattr(_line_run, "exact_shift", lambda *_: 0.0)
+    assert run.mutant(1e-6, 3).outcome is Outcome.UNDECIDED
+
+
+@pytest.mark.statistical
 def test_the_law_of_log_p_is_watched_where_it_is_offered():
     """``log p`` of a Gaussian is a constant less half a chi-square, and of a scaled one is not."""
     shift = float(TILTED.log_prob(TILTED.mean))
@@ -280,5 +292,10 @@ def test_a_log_density_that_fails_is_an_error(value):
     assert check_samples(exact(MIXED), law, budget=700).outcome is Outcome.ERROR
     bad = type("Bad", (Hidden,), {"project": lambda self, w: MIXED})()
     verdict = check_samples(exact(MIXED), bad, budget=700)
+    assert verdict.outcome is Outcome.ERROR
+    assert "one-dimensional" in str(verdict)
+    # atoms have labels and no normals
+    atoms = type("Atoms", (Hidden,), {"project": lambda self, w: PointMasses([[0.0], [1.0]])})()
+    verdict = check_samples(exact(MIXED), atoms, budget=700)
     assert verdict.outcome is Outcome.ERROR
     assert "one-dimensional" in str(verdict)

@@ -68,7 +68,7 @@ class LineRun:
     def _follow(self, name: str, law: Any, number: Callable[[Vector], Vector]) -> None:
         try:
             shape = gaussianiser(law)
-            if int(law.dim) != 1:
+            if int(law.dim) != 1 or shape.dim != 1:
                 raise ValueError
         except (ValueError, AttributeError) as error:
             raise UserCodeError(
@@ -83,7 +83,7 @@ class LineRun:
         for k, line in enumerate(self.lines):
             view = plain.view(line.shape(line.number(x)[:, None], rng=self._rng))
             line.machine.update(view)
-            if k == 0 and view.z.shape[1]:
+            if k == 0:
                 self.first.append(view.z[:, 0])
         self.n += len(x)
 
@@ -99,7 +99,7 @@ class LineRun:
         return f"{best.name}, {best.machine.leading}"
 
     def mutant(self, level: float, parts: int) -> Mutant:
-        """The normals of the first line shifted by twice what is sure to be seen.
+        """The normals of the first line shifted by twice what is sure to be seen; other families count as zero.
 
         Args:
             level: of the run.
@@ -110,10 +110,11 @@ class LineRun:
         size = 2 * exact_shift(self.n, 1, needed)
         z = np.concatenate(self.first)[:, None]
         away = z + math.copysign(size, float(z.sum()))
-        machine = RefutingMachine(line.shape.weights, 1, error=line.shape.error)
+        # one component: labels that were made up would refute by themselves
+        machine = RefutingMachine(np.ones(1), 1)
         labels = np.zeros(len(z), dtype=np.int64)
         machine.update(Directions(np.zeros((1, 0))).view(Gaussianised(labels, away)))
-        log_e = machine.log_e - math.log(parts * len(self.lines))
+        log_e = machine.families["means"] - needed - math.log(level)
         return Mutant(
             name="line shifted",
             outcome=Outcome.REFUTED if log_e >= -math.log(level) else Outcome.UNDECIDED,

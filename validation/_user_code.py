@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -78,9 +79,15 @@ def library_of(backend: str | None, device: Any, *, module: bool = False) -> str
     return chosen
 
 
+def first_infinite_moment(law: Any) -> float:
+    """Order from which on moments of a law of the library are infinite, with noise added or not; else infinity."""
+    base = getattr(law, "base", law)
+    return base.df if isinstance(base, StudentT) else math.inf
+
+
 def has_infinite_moments(law: Any) -> bool:
     """Whether a law of the library has tails of a power, with noise added or not."""
-    return isinstance(getattr(law, "base", law), StudentT)
+    return math.isfinite(first_infinite_moment(law))
 
 
 def law_or_refuse(law: Any, name: str) -> None:

@@ -29,7 +29,7 @@ from ._user_code import (
     UserCodeError,
     as_reals,
     call_user,
-    has_infinite_moments,
+    first_infinite_moment,
     law_or_refuse,
     library_of,
 )
@@ -121,7 +121,7 @@ class _Integrand:
         self._terms, self._dim, self._timeout = terms, dim, timeout
         self._torch, self._device, self._dtype = backend == "torch", device, dtype
         self.rows = 0
-        self.record: list[Vector] = []
+        self.record: list[tuple[Vector, Vector]] = []  #: first row, values of each call
 
     @property
     def assumption(self) -> str:
@@ -151,7 +151,7 @@ class _Integrand:
                 f"terms: got {int(wrong.sum())} of {n} values not finite, first at x = {where}; wanted finite numbers"
             )
         self.rows += n
-        self.record.append(values)
+        self.record.append((x[:1].copy(), values))
         return values
 
 
@@ -173,12 +173,22 @@ def _decide(
     seconds = time.perf_counter() - start
     exact = _by_quadrature(f, law, tolerance)
     decided = exact is not None and exact.outcome in (Outcome.SUPPORTED, Outcome.REFUTED)
-    if not decided and has_infinite_moments(law):
+    order = first_infinite_moment(law)
+    unproven = ""
+    if not decided and math.isfinite(order):
         # The mean of the terms may not exist, and no tail that an interval could assume is known.
         known = "the moments of the law are not all finite, so that draws bound no mean"
         nothing = {"low": -math.inf, "high": math.inf, "detectable": math.inf}
         found = replace(found, assumption=known, **nothing)
+    elif math.isfinite(order):
+        unproven = (
+            f"{found.assumption}: not known under this law, whose moments of order {order:g} and above are infinite; "
+            "the interval of the draws is without guarantee unless the terms grow slowly, and decides nothing"
+        )
+        found = replace(found, assumption=unproven)
     sampled = _evidence(found, tolerance, seed, seconds, deciding=not decided)
+    if unproven:
+        sampled = replace(sampled, message=f"{sampled.message}; without guarantee in these tails")
     evidence = (sampled,) if exact is None else (replace(exact, deciding=decided), sampled)
     mutants = [_replayed(f, law, n, level, seed, found, tolerance)]
     if exact is not None and decided:
@@ -274,7 +284,7 @@ def _by_quadrature(f: _Integrand, law: Any, tolerance: float) -> Evidence | None
 def _replayed(
     f: _Integrand, law: Any, n: int, level: float, seed: int, found: Estimate, tolerance: float
 ) -> Mutant:
-    """The terms plus a constant, from the values already obtained: the same seed gives the same draws."""
+    """The terms plus a constant, from values already obtained where the same seed gives the same draws."""
     # Constant terms have intervals of no width; sums of 64 eps are still told from the tolerance.
     size = (tolerance + 2 * found.detectable) * (1 + 64 * _EPS) + 64 * _EPS * abs(found.value)
     if not math.isfinite(size):
@@ -286,10 +296,13 @@ def _replayed(
             message=f"{n} draws bound nothing under the assumed tails; allow more draws",
         )
     sign = 1.0 if found.value >= 0 else -1.0
-    values = iter(f.record)
+    known = iter(f.record[:])
 
     def moved(x: Vector) -> Vector:
-        return next(values) + sign * size
+        first, values = next(known, (None, x))
+        # A shift in whose rounding the values are lost may change what is drawn.
+        same = first is not None and len(values) == len(x) and np.array_equal(first, x[:1])
+        return (values if same else f(x)) + sign * size
 
     wrong = _sampled(moved, law, n, level, seed, lambda e: e.n >= found.n)
     outcome = _evidence(wrong, tolerance, seed, 0.0, deciding=True).outcome
