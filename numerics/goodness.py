@@ -2,8 +2,7 @@
 
 Labels and normals of exact draws have known laws (:mod:`.gaussianise`). A family of closed-form e-processes
 (:mod:`.e_processes`, :mod:`.e_directions`, :mod:`.tilts`, :mod:`.watchers`) watches each way in which samplers
-go wrong;
-their average with fixed weights is one e-process, and ``P(sup_n E_n >= 1/alpha) <= alpha`` whenever one looks.
+go wrong; their average with fixed weights is one e-process, and ``P(sup_n E_n >= 1/alpha) <= alpha`` whenever one looks.
 Everything is kept in running sums.
 
 Directions learned from *past* batches are predictable, so that projections of the next batch on them are N(0, 1).
@@ -30,8 +29,7 @@ _CELLS = 20_000  #: largest K d for which components are followed one by one
 
 #: Weights of the families, before they are divided by the sum of those that a law has. Families whose defects are
 #: glaring once there are any (repeats, heaps, dependence) need little; those near the limit of what any test
-#: can see get
-#: the most. The weights were fixed before the first draw of any run, which is all that validity asks for.
+#: can see get the most. The weights were fixed before the first draw of any run, which is all that validity asks for.
 SHARES: Mapping[str, float] = {
     "labels": 6,
     "mixing": 16,
