@@ -2,8 +2,8 @@
 
 Labels and normals of exact draws have known laws (:mod:`.gaussianise`). A family of closed-form e-processes
 (:mod:`.e_processes`, :mod:`.e_directions`, :mod:`.tilts`, :mod:`.watchers`) watches each way in which samplers
-go wrong; their average with fixed weights is one e-process, and ``P(sup_n E_n >= 1/alpha) <= alpha`` whenever one looks.
-Everything is kept in running sums.
+go wrong; their average with fixed weights is one e-process, and ``P(sup_n E_n >= 1/alpha) <= alpha`` whenever
+one looks. Everything is kept in running sums.
 
 Directions learned from *past* batches are predictable, so that projections of the next batch on them are N(0, 1).
 """

@@ -82,7 +82,8 @@ class Curvature:
     """Mean and spread of one coordinate as a function of another, beyond what covariances see.
 
     Given ``z_i``, ``z_j`` is N(0, 1): ``exp(t z_j h - t^2 h^2 / 2)`` with ``h = z_i^2 - 1`` has mean one, and so
-    has the ratio of ``N(0, e^{t z_i})`` to N(0, 1) at ``z_j`` (``z_i`` cut off at +-10). Both are averaged over ordered pairs.
+    has the ratio of ``N(0, e^{t z_i})`` to N(0, 1) at ``z_j`` (``z_i`` cut off at +-10). Both are averaged over
+    ordered pairs.
     """
 
     def __init__(self, dim: int) -> None:

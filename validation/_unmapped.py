@@ -146,8 +146,8 @@ class Unmapped:
             out.append(f"{RATIO} exact draws of the law stand for it beside every draw")
         if self.stein is not None:
             out.append(
-                f"second moments under the law are at most {MARGIN:g} times those found at up to {KEPT} pilot draws: of "
-                f"the Stein terms by their exact variance, of the kernel's witness by its mean square; {BLIND}"
+                f"second moments under the law are at most {MARGIN:g} times those found at up to {KEPT} pilot draws: "
+                f"of the Stein terms by their exact variance, of the kernel's witness by its mean square; {BLIND}"
             )
         out.append(
             UNKNOWN
