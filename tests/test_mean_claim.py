@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import sympy as sp
 from scoreproof.numerics import ExactMixture
-from scoreproof.theory import Gaussian, GaussianMixture, Logistic, StudentT
+from scoreproof.theory import Gaussian, GaussianMixture, Logistic, PointMasses, StudentT
 from scoreproof.theory.densities_positive import Gamma
 from scoreproof.validation import mean_claim, run_claims
 from scoreproof.validation.claim import Context, decide
@@ -169,6 +169,41 @@ def test_a_smooth_law_of_another_family():
     assert kinds == {"proof": Outcome.SUPPORTED, "draws": Outcome.SUPPORTED}, str(verdict)
 
 
+#: false identities whose flux would not be proved to decay, since only the proof knows the third derivative
+HIDDEN = {
+    "1/p": (P.diff(x, 4) / P + 2 / sp.sqrt(sp.pi) * sp.exp(-(x**2)) / P, P.diff(x, 3) + sp.erf(x)),
+    "1/x": (P.diff(x, 4) / P + sp.atan(1 / x) * R - W, P.diff(x, 3) + sp.atan(1 / x) * P),
+    "exp(x**2)": ((sp.exp(x**2) * P.diff(x, 3)).diff(x) / P, sp.exp(x**2) * P.diff(x, 3)),
+    "Piecewise": (
+        sp.Piecewise((1, x > 0), (0, True)) * P.diff(x, 4) / P, sp.Piecewise((1, x > 0), (0, True)) * P.diff(x, 3),
+    ),
+    "Derivative(floor(x), x)": (sp.floor(x) * R, sp.floor(x).diff(x) * P),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("told", HIDDEN)
+def test_a_flux_that_does_not_decay_cannot_hide_behind_a_third_derivative(told):
+    left, flux = HIDDEN[told]
+    with pytest.raises(ValueError, match="left: got") as caught:
+        claim(left=left, right=0, flux=flux, wrong={"one": 1})
+    if "Derivative" not in told:
+        assert told in str(caught.value)
+    # The flux alone is refused too.
+    with pytest.raises(ValueError, match="flux: got"):
+        claim(flux=flux)
+
+
+def test_an_identity_of_high_order_has_a_proof_only_and_none_where_the_law_ends():
+    told = {"left": x * P.diff(x, 4) / P + P.diff(x, 3) / P, "right": 0, "flux": x * P.diff(x, 3)}
+    verdict, kinds, _ = outcomes(claim(**told, wrong={"one": 1}))
+    assert kinds == {"proof": Outcome.SUPPORTED} and verdict.outcome is Outcome.SUPPORTED
+    half_line = Gamma(1.0, 1.0)
+    told |= {"left": P.diff(x, 4) / P, "flux": P.diff(x, 3)}  # its mean under this law is 1
+    verdict, kinds, _ = outcomes(claim(**told, law=half_line, wrong={"two": 2}))
+    assert kinds == {"proof": Outcome.UNDECIDED}
+    assert any("flux may jump" in a for a in verdict.assumptions)
+
+
 REFUSED = {
     "left: got the symbol c": {"left": c * S * R},
     "left: got the function u(x)": {"left": sp.Function("u")(x) * R},
@@ -188,6 +223,8 @@ REFUSED = {
     "law: got dimension 2, wanted 1": {"law": PLANE},
     "law: got StudentT": {"law": StudentT(3.0, 0.0, 1.0)},
     "law: got float": {"law": 2.0},
+    "law: got PointMasses": {"law": PointMasses([[0.0], [1.0]])},
+    "density: got p(x, x), wanted p(x) or exp(L(x))": {"density": p(x, sp.Symbol("x", real=True))},
     "flux: got 2 components, wanted 1": {"flux": [P * S, P]},
     "flux: got exp(x**2)": {"flux": P * sp.exp(x**2)},
     "wrong: got none": {"wrong": {}},

@@ -81,8 +81,8 @@ def declared(density: Any, fields: Mapping[Any, Any], values: Mapping[Any, Any])
     inner = density.args[0] if isinstance(density, sp.exp) else density
     at = getattr(inner, "args", ())
     plain = isinstance(inner, AppliedUndef) and all(v.is_Symbol for v in at)
-    if not plain or len(set(at)) < len(at):
-        wanted = "p(x) or exp(L(x)), undefined, of distinct symbols"
+    if not plain or len({str(v) for v in at}) < len(at):
+        wanted = "p(x) or exp(L(x)), undefined, of symbols with distinct names"
         raise bad("density", repr(density)[:60], wanted, 'take p = sympy.Function("p")')
     p = inner if inner is density else sp.Function(f"p_{inner.func.__name__}")(*at)
     rename = {} if inner is density else {inner: sp.log(p)}

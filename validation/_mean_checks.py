@@ -48,6 +48,11 @@ def unseen(name: str, tolerance: float) -> str:
     return f"draws do not see {name!r}, which is off by less than {2 * tolerance:g} of their unit; lower tolerance"
 
 
+def jumping(jump: float) -> str:
+    """What the flux does where the law ends or has a kink, see :attr:`MeanIdentity.jumps`."""
+    return "may jump, beyond what the law tells," if math.isnan(jump) else f"jumps by {jump:.4g}"
+
+
 def controlled(law: Any) -> bool:
     """Whether control variates leave so little of the variance that a sixth of the draws is enough."""
     return mixture_of(law) is not None and int(law.dim) <= 2
@@ -79,7 +84,7 @@ def proof(identity: MeanIdentity, right: Any) -> Check:
             place, jump = identity.jumps[0]
             failing = 1.0
             text = (
-                f"proved where the flux vanishes at the ends, but under this law it jumps by {jump:.4g} at "
+                f"proved where the flux vanishes at the ends, but under this law it {jumping(jump)} at "
                 f"x = {place:g}, so that the proof says nothing of it"
             )
         refuted = float(found.status == "REFUTED")

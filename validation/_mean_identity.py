@@ -56,20 +56,27 @@ class MeanIdentity:
 
         return Jets.of(self.density.args)
 
-    def at_law(self, expr: Any) -> Any:
+    def at_law(self, expr: Any, *, higher: bool = False) -> Any:
         """An integrand with model and parameters in place.
 
         Raises:
-            NotInJets: it needs more of the law than two derivatives.
+            NotInJets: it needs more of the law than two derivatives, unless ``higher``.
         """
         from ..theory.symbolic.law_jets import in_jets
 
         return in_jets(
-            expr, self.jets, density=self.density, fields=self.fields, values=self.values
+            expr,
+            self.jets,
+            density=self.density,
+            fields=self.fields,
+            values=self.values,
+            higher=higher,
         )
 
     def require_tame(self, expr: Any, argument: str) -> None:
         """Refuses what is not known to be smooth and to grow like a polynomial at most.
+
+        Also where nothing but the proof will look at it: the proof takes it for granted that the flux decays.
 
         Raises:
             ValueError: naming the part.
@@ -80,11 +87,12 @@ class MeanIdentity:
         from ..theory.symbolic.tame import untamed
 
         try:
-            part = untamed(self.at_law(expr))
-        except NotInJets:
-            return  # nothing but the proof will look at it
+            part = untamed(self.at_law(expr, higher=True))
+        except NotInJets as error:
+            wanted = "functions whose derivatives are known"
+            raise bad(argument, f"{error}", wanted, "write the derivative out") from error
         if part is not None:
-            shown = part.xreplace({d: sp.Symbol(d.name) for d in self.jets.known})
+            shown = part.xreplace({d: sp.Symbol(d.name) for d in part.atoms(sp.Dummy)})
             raise bad(
                 argument,
                 f"{shown}, not known to be smooth or to grow like a polynomial at most",
@@ -156,7 +164,10 @@ class MeanIdentity:
 
     @cached_property
     def jumps(self) -> list[tuple[float, float]]:
-        """Points on the line where the flux does not go on smoothly, and by how much it jumps there."""
+        """Points on the line where the flux does not go on smoothly, and by how much it jumps there.
+
+        NaN where the law ends or has a kink, and the flux cannot be evaluated.
+        """
         from ..theory.symbolic.law_jets import NotInJets
 
         places = {float(b) for b in getattr(self.law, "breaks", ())}
@@ -166,7 +177,7 @@ class MeanIdentity:
         try:
             flux = self.numeric(self.flux[0] / self.density)
         except NotInJets:
-            return []
+            return [(place, float("nan")) for place in sorted(places)]
 
         def through(x: Vector) -> Vector:
             with np.errstate(all="ignore"):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 OUT = Path("scoreproof-report")
 _INTERRUPTED = 130
+_SEVERAL = {"allow_extra_args": True}  #: an option may take several values: `--only A B`
 
 # The two bases are not exported under a name that all releases of typer share.
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
@@ -102,9 +103,9 @@ def _root(
         typer.echo(context.get_help())
 
 
-@app.command()
+@app.command(context_settings=_SEVERAL)
 def validate(
-    names: Annotated[list[str] | None, typer.Argument(metavar="", hidden=True)] = None,
+    context: typer.Context,
     only: Annotated[
         list[str] | None,
         typer.Option(
@@ -148,9 +149,10 @@ def validate(
     from .own_claims import claims_at
     from .runner import run_claims
 
+    names = context.args
     if names and not only:
         _refuse(f"arguments: got {names[0]!r}, wanted options only; write --only {names[0]}")
-    wanted = [part for name in [*(only or []), *(names or [])] for part in name.split(",") if part]
+    wanted = [part for name in [*(only or []), *names] for part in name.split(",") if part]
     if only and not wanted:
         _refuse("only: got an empty name, wanted ids or groups; `scoreproof claims` lists the ids")
     chosen: list[str | Claim] = []
@@ -197,7 +199,7 @@ def claims(out: Out = OUT, json: Json = False) -> None:
 @app.command()
 def derive(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="A derivation; without it, the list.")
+        str | None, typer.Argument(metavar="NAME", help="A derivation; without it, the list.")
     ] = None,
     latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX source.")] = False,
     every: Annotated[bool, typer.Option("--all", help="Every derivation; needs --html.")] = False,
@@ -236,8 +238,9 @@ def derive(
     raise typer.Exit(status)
 
 
-@app.command("check-sampler")
+@app.command("check-sampler", context_settings=_SEVERAL)
 def check_sampler(
+    context: typer.Context,
     target: Annotated[
         str,
         typer.Argument(
@@ -246,7 +249,6 @@ def check_sampler(
             "k_diffusion:sample_x, azula:ClassName or torchsde:method.",
         ),
     ],
-    rest: Annotated[list[str] | None, typer.Argument(metavar="", hidden=True)] = None,
     steps: Annotated[
         list[str] | None,
         typer.Option("--steps", metavar="N ...", help="Step counts; default: 8,16,32,64,128."),
@@ -292,7 +294,7 @@ def check_sampler(
 
     made = check(
         target,
-        rest or [],
+        context.args,
         steps=steps or [],
         problems=problem or [],
         order=order,

@@ -7,9 +7,10 @@ from typing import Any
 
 from ..numerics.enclosure_laws import ExactMixture
 from ..theory._checks import bad, positive
+from ..theory.empirical import PointMasses
 from ..theory.mixtures import GaussianMixture
 from ._claim_formulas import declared, same_shape
-from ._mean_checks import controlled, draws, enclosure, proof, seen, unseen
+from ._mean_checks import controlled, draws, enclosure, jumping, proof, seen, unseen
 from ._mean_identity import MeanIdentity
 from ._user_code import has_infinite_moments, law_or_refuse
 from .claim import Check, Claim
@@ -63,7 +64,7 @@ def mean_claim(
             mixture of Gaussians on the line, e.g. an ``ExactMixture``.
         wrong: name -> a right-hand side that does not hold.
         flux: expression, or one a coordinate; 0 where the integrands are equal.
-        model: undefined field ``s(x)`` -> the expression that stands for it at the law.
+        model: undefined field ``s(x)`` -> the expression that stands for it at the law; without other fields.
         parameters: symbol -> number that it takes at the law; the proof is for all numbers of that sign.
         sampler: ``(n, *, rng) -> (n, d)``, draws that are put in the place of those of the law.
         tolerance: largest difference between means over draws that counts as none, in root mean squares of both
@@ -73,8 +74,9 @@ def mean_claim(
 
     Raises:
         ValueError: an undeclared symbol or function, a rounded number, a side that is not a scalar, a flux of
-            another length, a field at another point, a law of another dimension, no ``wrong`` formula or one that
-            is ``right`` itself, or what is not known to be smooth and to grow like a polynomial at most.
+            another length, a field at another point, a law of another dimension or without a density, no ``wrong``
+            formula or one that is ``right`` itself, or what is not known to be smooth and to grow like a polynomial
+            at most.
 
     Reference:
         Hyvärinen 2005, Theorem 1, for the best known claim of this form.
@@ -141,6 +143,9 @@ def _law_fits(law: Any, dim: int, sampler: Callable[..., Any] | None) -> None:
     if int(law.dim) != dim:
         wanted = f"{dim}, as the density has arguments"
         raise bad("law", f"dimension {law.dim}", wanted, "write p(x, y) in two dimensions")
+    if isinstance(law, PointMasses):
+        wanted = "a law with a density"
+        raise bad("law", f"{law!r}", wanted, "add noise with marginal(p, sde, t)")
     if has_infinite_moments(law):
         wanted = "a law all of whose moments are finite"
         raise bad("law", f"{law!r}", wanted, "intervals of draws hold for lighter tails only")
@@ -166,7 +171,7 @@ def _checks(
     mutants: dict[str, Sequence[Check]] = {
         "proof": [named(proof(identity, e), k) for k, e in wrong.items()]
     }
-    notes = [f"under this law the flux jumps by {j:.4g} at x = {x:g}" for x, j in identity.jumps]
+    notes = [f"under this law the flux {jumping(j)} at x = {x:g}" for x, j in identity.jumps]
     for name, make in (("enclosure", enclosure), ("draws", drawn)):
         if name == "enclosure" and not available():
             notes += attached({name: checks["proof"]}, {})[2]

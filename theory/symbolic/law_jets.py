@@ -57,7 +57,13 @@ class Jets:
 
 
 def in_jets(
-    expr: Expr, jets: Jets, *, density: Any, fields: Mapping[Any, Expr], values: Mapping[Any, Any]
+    expr: Expr,
+    jets: Jets,
+    *,
+    density: Any,
+    fields: Mapping[Any, Expr],
+    values: Mapping[Any, Any],
+    higher: bool = False,
 ) -> Expr:
     """An integrand with the fields and parameters in place, in the symbols of ``jets``.
 
@@ -67,9 +73,11 @@ def in_jets(
         density: ``p(x, ...)``.
         fields: ``s(x, ...)`` -> expression that stands for it, which may hold the density too.
         values: parameter -> number.
+        higher: whether derivatives of ``log p`` beyond the second become nameless real symbols, by which form and
+            growth can be judged though no value is known.
 
     Raises:
-        NotInJets: derivatives of the density beyond the second, or of something else.
+        NotInJets: derivatives of the density beyond the second, unless ``higher``, or of something else.
     """
     name = sp.Function("log_p", real=True)
     e = expr.subs(fields, simultaneous=True).doit() if fields else expr.doit()
@@ -84,6 +92,9 @@ def in_jets(
         ]
         if d.expr != log or len(order) != d.derivative_count:
             raise NotInJets(f"{d} is no derivative of the density")
+        if len(order) > 2 and higher:
+            found[d] = sp.Dummy(f"log_p_{''.join(str(jets.at[i]) for i in order)}", real=True)
+            continue
         if len(order) > 2:
             raise NotInJets(f"derivatives of the density of order {len(order)}, beyond the second")
         i, j = min(order), max(order)
