@@ -53,12 +53,15 @@ LOGISTIC = 1 / (1 + sp.exp(-x))
 TAME = [
     x**3, sp.tanh(x), LOGISTIC, LOGISTIC.diff(x), LOGISTIC.diff(x, 3), 1 / (1 + x**2), sp.exp(-(x**2) / 2) * x,
     sp.sqrt(1 + x**2), sp.log(1 + x**2 + y**2), 1 / (2 + sp.sin(x * y)), sp.sech(x).diff(x, 2), sp.exp(x - x**2),
-    1 / (x**2 + x + 1), sp.exp(sp.sin(x)), 1 / sp.cosh(x), sp.log(1 + sp.exp(x)), sp.atan(x).diff(x, 2),
+    1 / (x**2 + x + 1), sp.exp(x) / (x**2 + 3 * sp.exp(x)), sp.exp(sp.sin(x)), 1 / sp.cosh(x), sp.log(1 + sp.exp(x)),
+    sp.atan(x).diff(x, 2),
 ]  # fmt: skip
 WILD = [
     sp.exp(x), 1 / x, sp.Abs(x), sp.sqrt(x), sp.log(x), sp.exp(x**2 / 4), sp.sign(x), 1 / (1 + sp.sin(x)), sp.tan(x),
     sp.cosh(x), sp.Heaviside(x), sp.exp(x**2) / (1 + sp.exp(x)), sp.exp(3 * x) / (1 + sp.exp(x)) ** 2, 1 / (x**2 - 1),
     1 / (x * y + 1), sp.exp(x * y), sp.gamma(x), 1 / (3 * x**2), sp.Piecewise((x, x > 0), (0, True)),
+    # An exponential over a sum that holds it: with a factor that falls, that vanishes at 0, and with an edge beside it.
+    sp.exp(x) / (1 + sp.exp(x) * sp.sech(x)), sp.exp(x) / (x**4 + x**2 * sp.exp(x)), sp.exp(x) / (sp.exp(x) + sp.Abs(x)),
 ]  # fmt: skip
 
 

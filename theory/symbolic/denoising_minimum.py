@@ -76,7 +76,7 @@ def denoising_minimum(wrong: str | None = None) -> Derivation:
             ),
             equal(
                 "two levels with weights λ1 and λ2, the second with u, r, N for s, q, M",
-                _L1 * (loss(s) - loss(score)) + _L2 * (other(u) - other(second)),
+                _L1 * (loss(s) - loss(score)) + weight * (other(u) - other(second)),
                 _L1 * share * q * (s - score) ** 2 + weight * _R(_Y) * (u - second) ** 2,
                 because="each level has a field of its own; more levels are alike",
             ),

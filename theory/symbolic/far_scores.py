@@ -108,7 +108,7 @@ def noised_far(wrong: str | None = None) -> Derivation:
         statement="If the data lie within R of c, then the score of q_σ has | σ²|s(x)| − |x − c| | ≤ R at every x, "
         "for every σ > 0 and in every dimension (d = 3 is written out): its size is (|x − c| ± R)/σ².",
         formula=r"\left|\sigma^2\|s(x)\|-\|x-c\|\right|\le R",
-        domain=_DOMAIN,
+        domain=_DOMAIN.with_symbols({_C: REAL}),
         steps=(
             rule(
                 "the score by the posterior mean m", "s(x)", "(m − x)/σ²", by="Tweedie's formula",

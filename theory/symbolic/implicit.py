@@ -116,6 +116,12 @@ def by_parts(wrong: str | None = None) -> Derivation:
             because="s p′ + s′ p, where p′/p = −1",
         ),
         equal(
+            "its moments, E x = 1 and E x² = 2",
+            sp.Matrix([sp.Derivative(-(x + 1) * exponential, x), sp.Derivative(-(x**2 + 2 * x + 2) * exponential, x)]),
+            sp.Matrix([x * exponential, x**2 * exponential]),
+            because="antiderivatives that tend to 0 for large x, and are −1 and −2 at 0",
+        ),
+        equal(
             "and s = a + bx + kx²: E[s p′/p] + E[s′]", total, -edge * field.subs(x, 0),
             because="E x = 1 and E x² = 2; what is left is −p(0)s(0) = −a",
         ),

@@ -15,7 +15,7 @@ from .zero import REFUTED
 _X = sp.symbols("x y z")
 _T, _C, _V, _D, _H, _TAU, _E = sp.symbols("t C v d h tau epsilon")
 _MU, _M0, _V0, _R = sp.symbols("mu m_0 V_0 r")
-_P, _RATIO, _U, _W = (sp.Function(n) for n in ("p", "h", "u", "w"))
+_P, _RATIO, _U, _W, _M = (sp.Function(n) for n in ("p", "h", "u", "w", "m"))
 _HALF = sp.Rational(1, 2)
 
 
@@ -194,7 +194,7 @@ def joint_limit(wrong: str | None = None) -> Derivation:
     left = sp.exp(-speed * _TAU / _V) * (_V0 - _V)
     aside = sp.exp(-_TAU / _V) * (_M0 - _MU)
     both = wrong != "both-limits-suffice"
-    w = _W(_TAU)
+    w, m = _W(_TAU), _M(_TAU)
     return Derivation(
         "joint-limit",
         title="step to zero and number of steps to infinity",
@@ -205,7 +205,7 @@ def joint_limit(wrong: str | None = None) -> Derivation:
         formula=r"d\to0,\ K\to\infty,\ Kd\to\tau:\quad \mathrm{Var}\,x_K\to v+e^{-2\tau/v}(V_0-v)\ne v",
         domain=Domain(
             {**dict.fromkeys((_MU, _M0, _V0, _R), REAL), **dict.fromkeys((_D, _V, _TAU, _E), POSITIVE)},
-            {_W: "positive"},
+            {_W: "positive", _M: "real"},
         ),
         steps=(
             equal(
@@ -222,15 +222,16 @@ def joint_limit(wrong: str | None = None) -> Derivation:
                 hypotheses=("d → 0 and K d → τ, while K → ∞",),
             ),
             solves(
-                "there the variance is that of the process at time τ", {w.diff(_TAU): 2 - 2 * w / _V}, {w: _V + left},
-                start={_TAU: 0}, initial={w: _V0},
+                "there the variance is that of the process at time τ", {w.diff(_TAU): 2 - 2 * w / _V},
+                {w: _V + (left if both else 0)}, start={_TAU: 0}, initial={w: _V0},
+                because="so that both limits without K d → ∞ leave e^{−2τ/v} of how far it was from the target",
             ),
-            equal(
-                "how far it is from that of the target", _V + left - _V, left if both else 0,
-                because="this is what both limits without K d → ∞ leave",
+            solves(
+                "and so is the mean", {m.diff(_TAU): -(m - _MU) / _V}, {m: _MU + (aside if both else 0)},
+                start={_TAU: 0}, initial={m: _M0},
             ),
-            equal("and the mean", _MU + aside - _MU, aside if both else 0),
-            positive_step("neither vanishes, e.g. for V₀ = v + ε", left.subs(_V0, _V + _E)),
+            positive_step("what is left does not vanish: of the variance, for V₀ = v + ε", left.subs(_V0, _V + _E)),
+            positive_step("and of the mean, for m₀ = μ + ε", aside.subs(_M0, _MU + _E)),
             rule(
                 "for growing time", "|r|", "e^{−K d/v}, which tends to 0 if K d → ∞", relation="is at most",
                 by="1 − u ≤ e^{−u}", hypotheses=("d < v, which d → 0 ensures in the end",),

@@ -7,7 +7,7 @@ from typing import Any
 import sympy as sp
 
 from .derivation import Derivation, equal, rule, solves
-from .domain import REAL, UNIT, Domain
+from .domain import POSITIVE, REAL, Domain
 from .reversal import DENSITY, UNIQUE
 from .zero import REFUTED
 
@@ -46,9 +46,16 @@ def reverse_drift(wrong: str | None = None) -> Derivation:
             equal(
                 name, backward - forward, rest,
                 because="p ∂log p = ∂p: the score acts on p as diffusion, so that too much or too little of it is "
-                "left as a multiple of Δp, which does not vanish: a positive harmonic function is constant",
+                "left as a multiple of Δp",
             )
         )  # fmt: skip
+    steps.append(
+        rule(
+            "what is left vanishes for no other c", "Δp = 0 at all x", "p is constant", relation="gives",
+            by="Liouville's theorem for positive harmonic functions",
+            hypotheses=("g does not vanish, and p has mass one on the whole space, so that it is not constant",),
+        )
+    )  # fmt: skip
     for name, share, noise in (
         ("the reverse SDE: whole score, noise g", stochastic, 1),
         ("the reverse ODE: half the score, no noise", deterministic, 0),
@@ -90,7 +97,7 @@ def reverse_drift(wrong: str | None = None) -> Derivation:
         "of 1.",
         formula=r"\left(c-\frac{1+\eta^2}{2}\right)g^2\Delta p=0\iff c=\frac{1+\eta^2}{2}",
         domain=Domain(
-            {**dict.fromkeys((*_X, _C, _ETA), REAL), _T: UNIT},
+            {**dict.fromkeys((*_X, _C, _ETA), REAL), _T: POSITIVE},
             {_P: "positive", _W: "positive", **dict.fromkeys((_G, *_F), "real")},
         ),
         steps=steps,

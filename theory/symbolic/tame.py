@@ -66,16 +66,20 @@ def _exponents(e: Expr) -> list[Expr]:
 
 
 def _shared(factors: list[Expr]) -> list[Expr]:
-    """Factors without pairs ``u^k (... + c u + ...)^-n``, k <= n, of an exponential u and nonnegative terms."""
+    """Factors without pairs ``u^k (... + c u + ...)^-n``, k <= n, of an exponential u and nonnegative smooth terms.
+
+    With a number c > 0 such a pair is smooth and at most ``c^-k`` times a power of the bracket; a c that varies may
+    vanish, or fall so fast that the pair grows.
+    """
     for u in [f for f in factors if isinstance(f, sp.exp)]:
         for over in factors:
             if not (over.is_Pow and over.exp.is_Integer and over.exp < 0 and over.base.is_Add):
                 continue
-            if not all(term.is_nonnegative for term in over.base.args):
+            if not all(term.is_nonnegative and _smooth(term) for term in over.base.args):
                 continue
             for term in over.base.args:
-                inner = term.as_independent(sp.exp, as_Add=False)[1]
-                if not isinstance(inner, sp.exp):
+                c, inner = term.as_independent(sp.exp, as_Add=False)
+                if not (c.is_number and c.is_positive and isinstance(inner, sp.exp)):
                     continue
                 below: Any = inner.args[0]
                 k: Any = sp.simplify(u.args[0] / below)

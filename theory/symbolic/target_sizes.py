@@ -31,10 +31,11 @@ def _moments(power: int) -> tuple[Any, Any, Any]:
 def target_size(wrong: str | None = None) -> Derivation:
     """``E|grad log q(x~|x)|^2 = D/sigma^2``; the score has less, by ``E tr Cov[x|x~] / sigma^4``."""
     dim = _N**2  # D, so that its root is n
-    sizes, first, other = "E|x~ − x|²/σ⁴ and D/σ²", dim / _S**2, dim / _S**2
-    if wrong == "printed-chain":
-        sizes, first, other = "E|x~ − x|²/σ² and √D/σ", dim, _N / _S
     power = 1 if wrong == "one-over-sigma" else 2
+    square = 1 / _S**power  # E|ε/σ|² of a coordinate; that of x~ − x = σε is σ⁴ times it
+    sizes, first, other = "E|x~ − x|²/σ⁴ and D/σ²", dim * square, dim / _S**2
+    if wrong == "printed-chain":
+        sizes, first, other = "E|x~ − x|²/σ² and √D/σ", _S**2 * dim * square, _N / _S
     target, score, posterior = _moments(2 if wrong == "square-for-fourth" else 4)
     gaussian = dim / (_V + _S**2)
     spread = dim * (1 / (1 / _V + 1 / _S**2)) / _S**4
@@ -49,7 +50,7 @@ def target_size(wrong: str | None = None) -> Derivation:
         domain=_DOMAIN,
         steps=(
             same_integral(
-                "one coordinate of the target −ε/σ", (_E / _S) ** 2 * _NORMAL, _NORMAL / _S**power,
+                "one coordinate of the target −ε/σ", (_E / _S) ** 2 * _NORMAL, _NORMAL * square,
                 flux={_E: -_E * _NORMAL / _S**2}, hypotheses=("ε ~ N(0, I) is independent of x",),
                 because="E ε² = 1; D coordinates give D/σ², and E|x~ − x|² = σ²D",
             ),
