@@ -60,8 +60,9 @@ WILD = [
     sp.exp(x), 1 / x, sp.Abs(x), sp.sqrt(x), sp.log(x), sp.exp(x**2 / 4), sp.sign(x), 1 / (1 + sp.sin(x)), sp.tan(x),
     sp.cosh(x), sp.Heaviside(x), sp.exp(x**2) / (1 + sp.exp(x)), sp.exp(3 * x) / (1 + sp.exp(x)) ** 2, 1 / (x**2 - 1),
     1 / (x * y + 1), sp.exp(x * y), sp.gamma(x), 1 / (3 * x**2), sp.Piecewise((x, x > 0), (0, True)),
-    # An exponential over a sum that holds it: with a factor that falls, that vanishes at 0, and with an edge beside it.
-    sp.exp(x) / (1 + sp.exp(x) * sp.sech(x)), sp.exp(x) / (x**4 + x**2 * sp.exp(x)), sp.exp(x) / (sp.exp(x) + sp.Abs(x)),
+    # An exponential over a sum that holds it: with a factor that falls, that vanishes at 0, with an edge beside it.
+    sp.exp(x) / (1 + sp.exp(x) * sp.sech(x)), sp.exp(x) / (x**4 + x**2 * sp.exp(x)),
+    sp.exp(x) / (sp.exp(x) + sp.Abs(x)),
 ]  # fmt: skip
 
 
