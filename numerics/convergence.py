@@ -18,7 +18,7 @@ from ..theory._checks import bad
 from ..theory.protocols import Vector
 
 _LEAST = 3  #: doublings for an order with an error
-_NOISE = 50.0  #: differences below so many rounding errors are not looked at
+LOUD = 8.0  #: differences below so many rounding errors are not looked at
 _FINE = 0.01  #: an order is not known better than this
 _FLAT = 0.2  #: local orders below are no convergence
 
@@ -59,7 +59,7 @@ def converge(values: Vector, steps: Sequence[int], *, noise: float) -> Convergen
     Args:
         values: ``(K, m)``, m signed quantities at K step counts, coarse to fine.
         steps: the K counts, each twice the one before.
-        noise: rounding error of a value.
+        noise: rounding error of a value; the interval of the order includes what it does.
 
     Raises:
         ValueError: fewer than four step counts, or counts that do not double.
@@ -70,7 +70,7 @@ def converge(values: Vector, steps: Sequence[int], *, noise: float) -> Convergen
         raise bad("values", got, "four or more step counts, each twice the last", "add doublings")
     d = q[:-1] - q[1:]
     sizes = np.linalg.norm(d, axis=1)
-    loud = np.flatnonzero(sizes > _NOISE * noise)
+    loud = np.flatnonzero(sizes > LOUD * noise)
     if not loud.size:
         return Convergence((), math.nan, -math.inf, math.inf, q[-1], q[-2])
     last = int(loud[-1])
@@ -82,7 +82,10 @@ def converge(values: Vector, steps: Sequence[int], *, noise: float) -> Convergen
         return Convergence(local, math.nan, -math.inf, math.inf, q[-1], q[0])
     best = 2 * recent[-1] - recent[-2]
     change = best - (2 * recent[-2] - recent[-3]) if len(recent) > 2 else recent[-1] - recent[-2]
-    low, high = best - abs(change) - _FINE, best + abs(change) + _FINE
+    # Each difference is off by two roundings at most, which moves log2 by that share of it, over log 2.
+    share = 2 * noise / math.log(2) / along[-len(recent) - 1 :]
+    rough = float(2 * (share[-1] + share[-2]) + share[-2] + share[-3])
+    low, high = best - abs(change) - rough - _FINE, best + abs(change) + rough + _FINE
     if len(recent) > 2 and _slow(recent):
         # D(n) = log(n/2) / (2 n) for an error log(n) / n
         logs = math.log(n[last - 1]) / math.log(max(n[last - 1] / 2, 2))

@@ -23,7 +23,7 @@ from ..theory.mixtures import GaussianMixture
 from ..theory.protocols import Vector
 from .designed_noise import tapped
 from .distances import GaussianGap
-from .noise_log import COMBINATIONS, NUDGE, NUDGED, NoiseLog, Plan, rows_for
+from .noise_log import COMBINATIONS, FAR, NUDGE, NUDGED, NoiseLog, Plan, rows_for
 
 MOST = 2_000_000_000  #: numbers in all rows together
 _CELLS = 1 << 22  #: numbers in the rows of one call
@@ -63,6 +63,7 @@ class AffineLaw:
         rows: rows of the batches that were spent.
         responses: the map, one noise coordinate a row, ``(k, d)``; None where it is too large to keep.
         draws: coordinates of every draw, and whether it made the starting points.
+        compared: whether the map was held against an ordinary call; not where its noise is too much to keep.
     """
 
     offset: Vector
@@ -72,6 +73,7 @@ class AffineLaw:
     rows: int
     responses: Vector | None = None
     draws: tuple[tuple[int, bool], ...] = ()
+    compared: bool = True
 
     @cached_property
     def start(self) -> Vector | None:
@@ -107,12 +109,12 @@ class AffineLaw:
         """Bound on the error of W2 that rounding makes, in units of the output.
 
         An error matrix ``E`` of the map moves W2 by at most ``|E|_F``; combinations at 4.5 standard deviations
-        show ``|E z|``, whose root mean square over directions is ``4.5 |E|_F / sqrt(d)``. Taken twice, and the
-        rounding of sums of squares besides.
+        show ``|E z|``, whose root mean square over such z is ``4.5 |E|_F`` and at most ``sqrt(d)`` times the largest
+        coordinate, the defect. Taken twice, and the rounding of sums of squares besides.
         """
         d = len(self.offset)
         size = float(np.abs(self.offset).max() + np.sqrt(np.trace(self.covariance)))
-        return float(2 * np.sqrt(d) * self.defect + 16 * d * np.finfo(float).eps * size)
+        return float(2 * np.sqrt(d) * self.defect / FAR + 16 * d * np.finfo(float).eps * size)
 
     def gap(self, reference: GaussianMixture) -> GaussianGap:
         """W2, KL and signed errors by eigen-direction against a Gaussian."""
@@ -178,7 +180,9 @@ def affine_law(call: Call, ordinary: Observed, *, seed: int = 0) -> AffineLaw:
     defect, single = sums.judge()
     draws = tuple((draw.coordinates, draw.start) for draw in ordinary.log.draws)
     whole = sums.responses() if kept else None
-    return AffineLaw(sums.base, sums.covariance, defect, single, spent, whole, draws)
+    return AffineLaw(
+        sums.base, sums.covariance, defect, single, spent, whole, draws, sums.compared
+    )
 
 
 class _Sums:
@@ -194,6 +198,11 @@ class _Sums:
         self._parts: list[Vector] = []
         self._far = np.zeros((0, dim))
         self._moved = 0.0
+
+    @property
+    def compared(self) -> bool:
+        """Whether the noise of the ordinary call is there."""
+        return self._noise is not None
 
     def add(self, plan: Plan, seen: Observed, kept: bool) -> None:
         """One batch."""

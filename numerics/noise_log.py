@@ -19,16 +19,16 @@ import numpy as np
 from ..theory.protocols import Vector
 
 #: Combinations at 4.5 standard deviations come with both signs: one-sided clipping shows in one of the two.
-_FAR = 4.5
+FAR = 4.5
 _PAIRS = 8
 NUDGE = 2.0**-27  #: relative, far below what float32 resolves and far above float64
 #: (which random vector, factor): two of ordinary size, pairs far out, and two nudged copies.
 COMBINATIONS = (
     (0, 1.0),
     (1, 1.0),
-    *((2 + k, sign * _FAR) for k in range(_PAIRS) for sign in (1.0, -1.0)),
-    (2, _FAR * (1 + NUDGE)),
-    (3, _FAR * (1 + NUDGE)),
+    *((2 + k, sign * FAR) for k in range(_PAIRS) for sign in (1.0, -1.0)),
+    (2, FAR * (1 + NUDGE)),
+    (3, FAR * (1 + NUDGE)),
 )
 NUDGED = ((2, len(COMBINATIONS) - 2), (4, len(COMBINATIONS) - 1))  #: (row, its nudged copy)
 _VECTORS = 2 + _PAIRS

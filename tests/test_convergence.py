@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from scoreproof.numerics import DDIM, Ancestral, EulerMaruyama, Heun
@@ -141,3 +143,13 @@ def test_where_there_is_nothing_to_measure():
     assert report.find("law")[0].outcome is Outcome.SUPPORTED
     mixture = check_sampler(solved(DDIM()), problems=[PROBLEMS["mixture-1d"]], steps=(64,))
     assert {"order", "consistent", "step-order"} <= {n.claim for n in mixture.not_checked}
+
+
+def test_rounding_widens_the_interval_of_the_order():
+    n = 16 * 2 ** np.arange(5)
+    values = (3 / n)[:, None]
+    quiet, loud = (converge(values, n, noise=r) for r in (0.0, 1e-3))
+    assert quiet.low <= 1 <= quiet.high and quiet.high - quiet.low < 0.05
+    # The last difference, 3 / 256, is off by at most 2e-3: a sixth of it, and of log2 a quarter, twice.
+    assert loud.low < 0.5 and loud.high > 1.5
+    assert math.isnan(converge(values, n, noise=0.02).order)

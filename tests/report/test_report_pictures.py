@@ -244,3 +244,8 @@ def test_finding_names_the_end_that_matters():
     assert p.finding(piece(0, 0, (0, 0))) == "0 = 0"
     assert p.finding(Evidence.error("c", "raised\nlater")) == "raised"
     assert piece(0, 0, (0, 0)).outcome is Outcome.SUPPORTED
+
+
+def test_numpy_numbers_are_printed_like_plain_ones():
+    plain = p.measured(0.97, 0.951, 0.99)
+    assert p.measured(*np.array([0.97, 0.951, 0.99])) == plain

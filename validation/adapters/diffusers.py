@@ -301,7 +301,7 @@ def _rungs(made: Any, config: dict[str, Any], family: Family) -> tuple[int, ...]
     if trained < _REFINED or family.unit != "timesteps":
         return None
     if getattr(scheduler.config, "timestep_spacing", "") == "leading":
-        return tuple(trained // 2**k for k in (5, 4, 3, 2, 1))
+        return tuple(trained // 2**k for k in (5, 4, 3, 2, 1, 0))
     try:
         scheduler.set_timesteps(8)
     except Exception:  # grids that want more than a step count, which a run will say
@@ -309,7 +309,7 @@ def _rungs(made: Any, config: dict[str, Any], family: Family) -> tuple[int, ...]
     told = [family.tick(family.told(float(t))) for t in scheduler.timesteps]
     # Grids that hold both ends of training have one stride less than points.
     both = min(told) <= family.tick(1 / trained) + 0.5 and max(told) >= trained - 1.5
-    return tuple(2**k + both for k in (4, 5, 6, 7, 8))
+    return tuple(2**k + both for k in (4, 5, 6, 7, 8, 9))
 
 
 def _explodes(scheduler: Any) -> bool:

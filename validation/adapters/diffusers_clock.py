@@ -44,7 +44,7 @@ def readings(
     rng = np.random.default_rng(2)
     point, noise = rng.standard_normal((2, _ROWS, 1))
     with kept_random_state():
-        torch.manual_seed(0)
+        torch.manual_seed(0)  # for those that draw from the global generator alone
         log = NoiseLog(_ROWS)
         generator = torch_generator(rng)
         with tapped(generator, log):

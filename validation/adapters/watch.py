@@ -58,7 +58,7 @@ def watched(
         return c
 
     with kept_random_state():
-        torch.manual_seed(0)
+        torch.manual_seed(0)  # for those that draw from the global generator alone
         generator = torch_generator(rng)
         with tapped(generator, log):
             play(lambda level: c + level * e, ask, generator)

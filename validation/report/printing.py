@@ -56,7 +56,7 @@ def _rounded(value: float, quantum: int, rounding: str) -> str:
     """``value`` to the decimal place ``10**quantum``, with an exponent where that is shorter."""
     if not math.isfinite(value):
         return _SPECIAL.get(value, "nan")
-    exact = Decimal(repr(value))
+    exact = Decimal(repr(float(value)))  # numpy's floats have a repr of their own
     kept = exact.quantize(Decimal(1).scaleb(quantum), rounding=rounding, context=_WIDE)
     if kept == 0:
         return "0"

@@ -90,9 +90,10 @@ class Affine:
     def assumption(self) -> str:
         """What the exactness rests on."""
         inside = "; float32 inside: digits beyond the defect are noise" if self.law.single else ""
+        also = ", and for rows of an ordinary call," if self.law.compared else ""
         return (
-            "the output is an affine map of its normals: superposition holds at 4.5 standard deviations, and for "
-            f"rows of an ordinary call, to {self.law.defect:.2g}{inside}"
+            "the output is an affine map of its normals: superposition holds at 4.5 standard deviations"
+            f"{also} to {self.law.defect:.2g}{inside}"
         )
 
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ...numerics.convergence import Convergence, converge
+from ...numerics.convergence import LOUD, Convergence, converge
 from ...numerics.distances import GaussianGap
-from ...numerics.exact_law import Refused
+from ...numerics.exact_law import AffineLaw, Refused
 from ...numerics.gaussian_law import Affine, EigenLaw, GaussianReverse
 from ...theory.mixtures import Gaussian
 from ...theory.protocols import Vector
@@ -45,12 +46,14 @@ class Ladder:
         values: means and covariances, ``(K, d + d^2)``.
         noise: rounding of the values.
         rows: rows of all batches.
+        laws: as they were found.
     """
 
     steps: tuple[int, ...]
     values: Vector
     noise: float
     rows: int
+    laws: tuple[AffineLaw, ...] = ()
 
     def convergence(self) -> Convergence:
         """Order and limit."""
@@ -76,19 +79,26 @@ def ladder_verdicts(
         most: largest step count of the call.
         order: declared order of the formula, or None.
         subject: of the verdicts.
-        rungs: step counts to take, each refining the grid of the one before by halves; by default doubled counts
-            up to twice ``most``, and finer where that decides.
+        rungs: step counts to take, each refining the grid of the one before by halves: the first five, and the last
+            five where that decides; by default doubled counts up to twice ``most``, and finer where that decides.
     """
     top = max(2 * most, _LEAST)
     while (top * problem.dim) ** 2 > _WORK and top > _LEAST:
         top //= 2
     about = dict(subject)
     try:
-        said = _said(_climb(known, rungs or _doubled(top)), problem, order, about)
-        finer = rungs is None and (4 * top * problem.dim) ** 2 <= _WORK
-        if finer and any(_open(v) for v in said):
+        climbed = _climb(known, _doubled(top) if rungs is None else rungs[:_RUNGS])
+        said = _said(climbed, problem, order, about)
+        more = _doubled(4 * top) if rungs is None else rungs[-_RUNGS:]
+        if (
+            more[-1] > climbed.steps[-1]
+            and (more[-1] * problem.dim) ** 2 <= _WORK
+            and any(map(_open, said))
+        ):
             # Signs that still change, and limits that are still far off, settle with finer steps.
-            said = _said(_climb(known, _doubled(4 * top)), problem, order, about)
+            with suppress(Refused):  # what was said stays
+                again = _said(_climb(known, more, climbed), problem, order, about)
+                said = [new if _open(old) else old for old, new in zip(said, again, strict=True)]
         return said
     except Refused as error:
         reason = f"needs the exact law at other step counts too: {error}"
@@ -113,25 +123,25 @@ def _doubled(top: int) -> tuple[int, ...]:
     return tuple(base * 2**k for k in range(_RUNGS))
 
 
-def _climb(known: Known, steps: tuple[int, ...]) -> Ladder:
-    laws = [known(n).law for n in steps]
-    values = np.stack([np.concatenate([law.offset, law.covariance.ravel()]) for law in laws])
+def _climb(known: Known, steps: tuple[int, ...], before: Ladder | None = None) -> Ladder:
+    """The laws at these step counts; those of ``before`` are not asked for again."""
+    laws = {} if before is None else dict(zip(before.steps, before.laws, strict=True))
+    found = tuple(laws[n] if n in laws else known(n).law for n in steps)
+    values = np.stack([np.concatenate([law.offset, law.covariance.ravel()]) for law in found])
     # The radius is one of roots; the covariance moves by twice the deviation as much.
-    noise = max(law.radius * (1 + 2 * math.sqrt(np.trace(law.covariance))) for law in laws)
-    return Ladder(steps, values, noise, sum(law.rows for law in laws))
+    noise = max(law.radius * (1 + 2 * math.sqrt(np.trace(law.covariance))) for law in found)
+    return Ladder(steps, values, noise, sum(law.rows for law in found), found)
 
 
 def _moves(rungs: Ladder) -> bool:
-    return bool(np.abs(np.diff(rungs.values, axis=0)).max() > 1e3 * rungs.noise)
+    return bool(np.linalg.norm(np.diff(rungs.values, axis=0), axis=1).max() > LOUD * rungs.noise)
 
 
 def _order(
     rungs: Ladder, found: Convergence, order: float | None, subject: dict[str, Any]
 ) -> Verdict | NotChecked:
     if not _moves(rungs):
-        reason = (
-            "the law does not move with the number of steps: there is no error that could fall"
-        )
+        reason = "the law moves with the number of steps by less than rounding can: there is no error that could fall"
         return NotChecked(claim="order", subject=subject, reason=reason)
     p = 1.0 if order is None else order
     piece = _slope(rungs, found, p)
