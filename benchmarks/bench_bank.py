@@ -200,7 +200,7 @@ def main() -> None:
     chosen = parser.parse_args()
     names = QUICK if chosen.quick else chosen.only
     entries = [e for e in (*defects(), *correct()) if not names or e.name in names]
-    kept = _kept(chosen.out)
+    kept = kept_rows(chosen.out)
     rows = []
     print(f"alpha = {ALPHA:g}, {chosen.runs} runs each; * marks rows beyond the limit\n{HEAD}")
     for row in measured(entries, chosen.runs, chosen.seed, chosen.jobs, kept):
@@ -242,7 +242,8 @@ def _cells(r: Row) -> str:
     return "| " + " | ".join(str(c) for c in cells) + " |"
 
 
-def _kept(out: Path | None) -> dict[str, Any]:
+def kept_rows(out: Path | None) -> dict[str, Any]:
+    """What ``--out`` has kept, by sampler."""
     path = out / "bank.json" if out else None
     return json.loads(path.read_text(encoding="utf-8")) if path and path.exists() else {}
 
