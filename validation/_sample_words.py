@@ -65,7 +65,7 @@ def pieces(run: Run, *, wanted: int, seconds: float) -> tuple[Evidence, ...]:
 def _repeats(run: Run, top: Allowed, seconds: float) -> Evidence:
     """Repeated draws, less those that rounding explains: anything from none to the ceiling of exact draws."""
     assert run.ties is not None
-    n, rows = run.n, run.ties.rows / run.n
+    n, rows = run.n, run.ties.repeats / run.n
     low = run.repeated_share
     # The share of copies fluctuates by the root of n, the ceiling is allowed for.
     ceiling = rare_ceiling(run.ties.expected, run.repeats_level) / n
