@@ -94,6 +94,11 @@ class TieCounter:
         return self._known.repeats
 
     @property
+    def watched(self) -> float:
+        """Part of all values whose repeats are found; one until the table is full."""
+        return self._known.share
+
+    @property
     def single(self) -> bool:
         """Whether every number so far is a float32, or is said to be."""
         return self.said_single or self._all_single
