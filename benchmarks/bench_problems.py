@@ -22,6 +22,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="*", default=None)
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--first", type=int, default=0, help="first seed")
     parser.add_argument("--page", type=Path, default=None)
     chosen = parser.parse_args()
     names = chosen.only or list(PROBLEMS)
@@ -36,7 +37,7 @@ def main() -> None:
         def sampler(n: int, *, rng: np.random.Generator, law: object = law) -> np.ndarray:
             return np.asarray(draw(law, n, rng=rng))
 
-        for seed in range(chosen.seeds):
+        for seed in range(chosen.first, chosen.first + chosen.seeds):
             start = time.process_time()
             with threadpool_limits(limits=1):
                 verdict = check_samples(sampler, law, seed=seed)

@@ -14,13 +14,18 @@ from scoreproof.numerics.gaussianise import Gaussianiser, gaussianiser
 from scoreproof.numerics.rng import substream
 from scoreproof.validation import check_samples
 from scoreproof.validation._sample_run import Run
-from scoreproof.validation.sample_checks import batch_edges
+from scoreproof.validation.sample_checks import batch_edges, samples_needed
 
 
 @cache
 def _control(name: str) -> tuple[Entry, Gaussianiser]:
     entry = find(name)
     return entry, gaussianiser(entry.target)
+
+
+def default_budget(name: str) -> int:
+    """Draws that ``check_samples`` allows itself for this target."""
+    return min(samples_needed(_control(name)[0].target), 1_000_000)
 
 
 def stream(name: str, draws: int, seed: int, level: float) -> Run:

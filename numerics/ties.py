@@ -9,7 +9,8 @@ probability at most
 the sum being over the rows so far: a rounding cell holds ``p`` times its volume (doubled for what p varies
 inside), a normal or uniform number made from random bits repeats with probability about ``2^-b`` (b = 52, or 22
 in single precision), and two fingerprints of 64 bits collide with ``2^-64``. Counts with such a
-compensator have a closed e-process (:func:`.e_processes.rare`).
+compensator have a closed e-process (:func:`.e_processes.rare`). Memory is bounded: beyond some million of
+values only some are watched (:mod:`.fingerprints`), and the sum is over these.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import numpy as np
 
 from ..theory.protocols import Vector
 from . import e_processes as ep
+from .fingerprints import CAPACITY, Fingerprints
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _BITS = np.array([52.0, 22.0])  #: of randomness behind one number, in float64 and in float32
@@ -38,7 +40,7 @@ class Ties:
     """What repeats.
 
     Attributes:
-        rows: number of rows that equal an earlier row.
+        rows: number of rows that equal an earlier row, estimated where not all are watched.
         first: indices of the first repeated row and of its original; None without ties.
         period: distance between copies in most ties; 0 without ties or without such a distance.
         heap: coordinate, value and multiplicity of the extreme value hit most often; None if each is hit once.
@@ -51,12 +53,13 @@ class Ties:
 
 
 class TieCounter:
-    """Keeps a 64-bit fingerprint of each row and the extremes of each coordinate.
+    """Keeps 64-bit fingerprints of rows and the extremes of each coordinate.
 
     Args:
         dim: d.
         log_prob: log-density of the law, ``(n, d) -> (n,)``; None counts no rounding cells.
         single: whether draws were rounded to float32 on their way; found out if all numbers are such.
+        capacity: number of rows that are known by their fingerprints at a time.
     """
 
     def __init__(
@@ -65,13 +68,12 @@ class TieCounter:
         log_prob: Callable[[Vector], Any] | None = None,
         *,
         single: bool = False,
+        capacity: int = CAPACITY,
     ) -> None:
         self.n = 0
-        self.rows = 0  #: rows that equal an earlier one
+        self._known = Fingerprints(capacity)
         self.hits = 0  #: rows that hit the extreme so far of some coordinate
         self._log_prob, self.said_single = log_prob, single
-        self._keys: list[np.ndarray] = []
-        self._sorted: list[np.ndarray] = []
         self._multipliers = np.random.default_rng(20011).integers(
             1, 2**63, size=dim, dtype=np.uint64
         ) | np.uint64(1)
@@ -79,7 +81,22 @@ class TieCounter:
         self._multiplicity = np.zeros((2, dim), dtype=np.int64)
         self._all_single = True
         # Either precision has its own compensators, since which one holds is known at the end.
-        self._mass, self._expected, self._expected_hits = np.zeros(2), np.zeros(2), np.zeros(2)
+        self._expected_hits = np.zeros(2)
+
+    @property
+    def rows(self) -> int:
+        """Rows found to equal an earlier one."""
+        return self._known.found
+
+    @property
+    def repeats(self) -> float:
+        """Rows that equal an earlier one: found, and estimated where not all rows are watched."""
+        return self._known.repeats
+
+    @property
+    def watched(self) -> float:
+        """Part of all values whose repeats are found; one until the table is full."""
+        return self._known.share
 
     @property
     def single(self) -> bool:
@@ -89,7 +106,7 @@ class TieCounter:
     @property
     def expected(self) -> float:
         """Bound on the compensator of :attr:`rows` under independent draws of the law."""
-        return float(self._expected[int(self.single)])
+        return float(self._known.expected[int(self.single)])
 
     @property
     def expected_hits(self) -> float:
@@ -113,22 +130,16 @@ class TieCounter:
             # Odd multipliers modulo 2^64: each coordinate alone is carried one to one.
             key = (mixed * self._multipliers).sum(axis=1, dtype=np.uint64)
             self._all_single = self._all_single and bool((x.astype(np.float32) == x).all())
-        fresh = np.unique(key)
-        for earlier in self._sorted:
-            at = np.minimum(np.searchsorted(earlier, fresh), len(earlier) - 1)
-            fresh = fresh[earlier[at] != fresh]
-        self.rows += len(key) - len(fresh)
-        self._keys.append(key)
-        if len(fresh):
-            self._sorted.append(fresh)
-        self._expect(x)
+        self._known.update(key, self._masses(x))
         step = max(64, _CELLS // x.shape[1])
         for i in range(0, len(x), step):
             self._heaps(x[i : i + step])
         self.n += len(x)
 
-    def _expect(self, x: Vector) -> None:
+    def _masses(self, x: Vector) -> Vector:
+        """``m`` of every row, ``(2, n)``."""
         n, d = x.shape
+        out = np.empty((2, n))
         some = x if d == 1 else x[:_SOME]
         logs = np.full(len(some), -np.inf)
         if self._log_prob is not None:
@@ -138,11 +149,8 @@ class TieCounter:
             with np.errstate(over="ignore", divide="ignore"):
                 cell = np.exp(np.log(ulp).sum(axis=1) + np.nan_to_num(logs, nan=-np.inf))
             mass = np.minimum(2 * cell + 2.0 ** -(_BITS[k] * d) + _COLLISION, 1.0)
-            if d > 1:
-                mass = np.full(n, mass.max())
-            # A row may equal those of earlier batches and those before it in its own.
-            self._expected[k] += n * self._mass[k] + mass @ np.arange(n - 1, -1, -1.0)
-            self._mass[k] += mass.sum()
+            out[k] = mass if d == 1 else mass.max()
+        return out
 
     def _heaps(self, x: Vector) -> None:
         with np.errstate(over="ignore"):
@@ -166,24 +174,14 @@ class TieCounter:
 
     def ties(self) -> Ties:
         """Looks at all rows so far."""
-        keys = np.concatenate(self._keys)
-        order = np.argsort(keys, kind="stable")
-        equal = keys[order][1:] == keys[order][:-1]
-        count = int(equal.sum())
-        first, period = None, 0
-        if count:
-            copies, originals = order[1:][equal], order[:-1][equal]
-            at = int(np.argmin(copies))
-            first = (int(copies[at]), int(originals[at]))
-            gaps, often = np.unique(copies - originals, return_counts=True)
-            period = int(gaps[np.argmax(often)]) if 2 * often.max() > count else 0
         side, j = np.unravel_index(int(np.argmax(self._multiplicity)), self._multiplicity.shape)
         hits = int(self._multiplicity[side, j])
         heap = None
         if hits > 1:
             value = float(self._extremes[side, j])
             heap = (int(j), -value if side else value, hits)
-        return Ties(count, first, period, heap)
+        known = self._known
+        return Ties(round(known.repeats), known.first, known.period, heap)
 
 
 def _spacings(x: Vector) -> tuple[Vector, Vector]:

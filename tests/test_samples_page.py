@@ -22,12 +22,21 @@ def test_the_example_runs_and_prints_what_it_says(capsys) -> None:
 
 def test_what_was_measured_is_in_its_place() -> None:
     rows = [line.split("|")[1].strip() for line in _between("bank").splitlines() if "|" in line]
-    assert len(rows) == len(set(rows)) > 70
+    assert len(rows) == len(set(rows)) > 95
+    refuted = {
+        line.split("|")[1].strip(): line
+        for line in _between("bank").splitlines()[2:]
+        if "|" in line
+    }
+    fine = [line for line in refuted.values() if "| none |" in line]
+    assert len(fine) > 20
+    assert all("| 0 of 10 |" in line for line in fine)
+    assert "correct samplers, " in _between("baselines")
     assert "TOO MANY" not in _between("alarms")
     assert "not supported" not in _between("problems")
 
 
 def test_commands_of_the_page_exist() -> None:
     commands = set(re.findall(r"python (benchmarks/\w+\.py)", PAGE))
-    assert len(commands) == 4
+    assert len(commands) == 5
     assert [c for c in commands if not (ROOT / c).exists()] == []

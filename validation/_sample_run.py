@@ -138,4 +138,5 @@ class Run:
 
 def excess_share(ties: TieCounter, level: float) -> float:
     """Share of repeated draws beyond the number that exact ones reach with probability ``level``."""
-    return max(ties.rows - rare_ceiling(ties.expected, level), 0) / ties.n
+    beyond = max(ties.rows - rare_ceiling(ties.expected, level), 0)
+    return beyond / ties.rows * ties.repeats / ties.n if beyond else 0.0

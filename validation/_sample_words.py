@@ -65,15 +65,17 @@ def pieces(run: Run, *, wanted: int, seconds: float) -> tuple[Evidence, ...]:
 def _repeats(run: Run, top: Allowed, seconds: float) -> Evidence:
     """Repeated draws, less those that rounding explains: anything from none to the ceiling of exact draws."""
     assert run.ties is not None
-    n, rows = run.n, run.ties.rows / run.n
+    n, rows, watched = run.n, run.ties.repeats / run.n, run.ties.watched
     low = run.repeated_share
+    # Where only some values are watched, the number of those that came twice is known up to the root of its estimate.
+    more = 0.0 if watched == 1 else 4 * math.sqrt(rows / (watched * n))
     # The share of copies fluctuates by the root of n, the ceiling is allowed for.
-    ceiling = rare_ceiling(run.ties.expected, run.repeats_level) / n
+    ceiling = rare_ceiling(run.ties.expected, run.repeats_level) / (watched * n)
     detectable = ceiling + math.sqrt(math.log(1e4) / (2 * n))
     return Evidence(
         check="repeats",
         kind="confidence",
-        measured=Measured(rows, low, rows),
+        measured=Measured(rows, low, rows + more),
         allowed=top,
         deciding=not run.exact,
         level=run.repeats_level,
@@ -83,7 +85,8 @@ def _repeats(run: Run, top: Allowed, seconds: float) -> Evidence:
         seconds=seconds,
         message=_ties(run)
         or f"{run.ties.rows} of {n} draws repeat an earlier one; up to {run.ties.expected:.2g} are expected of "
-        "exact draws of this precision",
+        "exact draws of this precision"
+        + ("" if watched == 1 else f"; one in {1 / watched:g} values is watched"),
     )
 
 
