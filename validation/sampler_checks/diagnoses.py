@@ -11,7 +11,7 @@ from ..fingerprints import NONE, nearest
 from ..verdict import Diagnosis, Verdict
 from .exact import Prober
 from .steps import Path, path_or_reason
-from .trajectory import follow
+from .trajectory import times_told
 
 _CLAIMS = ("law", "consistent", "order", "step-order")
 _LEAST = 4  #: steps: with fewer of them rules with a history are what they are without
@@ -52,13 +52,9 @@ class Diagnoses:
         """The nearest mutation; None where the law is not known."""
         steps = self._steps
         try:
-            law = self.prober.affine(steps).law
+            law, told = self.prober.affine(steps).law, times_told(self.prober, steps)
         except Refused:
             return None
-        try:
-            told = follow(self.prober, steps).told
-        except Refused:
-            told = None
         try:
             return nearest(law, self.prober.problem, steps, told=told, order=self.order)
         except ValueError as error:

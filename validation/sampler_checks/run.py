@@ -29,7 +29,7 @@ from .clock import clock
 from .diagnoses import Diagnoses
 from .exact import KnownLaw, Prober, law_verdict
 from .ladder import ladder_verdicts
-from .steps import step_order
+from .steps import decided_step_order
 
 DEFAULT_PROBLEMS = ("mixture-1d", "gaussian-2d", "mixture-8d")
 #: Beyond this the tolerance of an effect on samples leaves nothing that could be refuted.
@@ -219,7 +219,10 @@ class _Run:
     def _step_order(self, causes: Diagnoses, subject: dict[str, Any]) -> Verdict | NotChecked:
         if isinstance(causes.path, str):
             return NotChecked(claim="step-order", subject=subject, reason=causes.path)
-        one, sampler = step_order(causes.path, self.order, subject), self.caller.sampler
+        sampler = self.caller.sampler
+        one = decided_step_order(
+            causes.prober, causes.path, self.order, subject, finer=self._rungs is None
+        )
         return (
             _of_library(one, sampler)
             if isinstance(one, Verdict) and isinstance(sampler, Adapter)

@@ -24,13 +24,12 @@ from .exact import Prober
 from .trajectory import Trajectory, follow
 
 COUNTS = (16, 32, 64, 128)
-_LEAST = 4  #: counts
+_FEW = 16  #: dimensions up to which all counts are taken
 _EDGE = (
     2  #: steps of the coarsest run that are left out at either end: start-up and last-step rules
 )
 _SLACK = 0.2  #: of the order, as for whole runs
 _FINE = 0.01  #: an order is not known better than this
-_PAST = 1e-6  #: share of old noise that may act past the state
 #: Two half steps of order p make 2^-p of the error of the whole one; with 2^-0.4 for p = 1, and 0.6 more in the
 #: exponent for each further order, the whole one is wrong: about half of an order is granted to coarse steps.
 _STILL, _STUCK = 0.4, 0.6
@@ -51,6 +50,14 @@ class Path:
             Refused: see :func:`.trajectory.follow`.
         """
         return cls(tuple(follow(prober, n) for n in counts))
+
+    def finer(self, prober: Prober) -> Path:
+        """With one more doubling.
+
+        Raises:
+            Refused: as above.
+        """
+        return Path((*self.runs, follow(prober, 2 * self.runs[-1].steps)))
 
     @property
     def sums(self) -> Vector:
@@ -100,11 +107,10 @@ def step_order(
         subject: of the verdict.
     """
     about = {**subject, "steps": [run.steps for run in path.runs]}
-    past = max(run.past for run in path.runs)
-    if past > _PAST:
+    if path.runs[0].history:
         reason = (
-            f"a step depends on noise of earlier steps past the state, by {past:.2g} of it (the history of a "
-            "stochastic multistep rule, or noise used twice): it needs an adapter that gives it its history"
+            f"a step depends on noise of earlier steps past the state, by {path.runs[0].past:.2g} of it (the history "
+            "of a stochastic multistep rule, or noise used twice): it needs an adapter that gives it its history"
         )
         return NotChecked(claim="step-order", subject=about, reason=reason)
     sums, p = path.sums, 1.0 if order is None else order
@@ -219,16 +225,28 @@ def _figure(path: Path) -> Mapping[str, Any]:
     }
 
 
-def counts_for(dim: int, rungs: Sequence[int] | None) -> tuple[int, ...]:
-    """Doubled counts, coarse to fine; an adapter's own where it has them, and fewer in many dimensions."""
-    if rungs is not None:
-        return tuple(rungs[-_LEAST:])
-    return COUNTS if dim <= 16 else tuple(n // 4 for n in COUNTS)
-
-
 def path_or_reason(prober: Prober, rungs: Sequence[int] | None) -> Path | str:
-    """The path, or why there is none."""
+    """The path, or why there is none.
+
+    Args:
+        prober: runs the sampler.
+        rungs: an adapter's own step counts, coarse to fine; None for doubled ones, fewer in many dimensions.
+    """
+    counts = COUNTS if prober.problem.dim <= _FEW else tuple(n // 4 for n in COUNTS)
     try:
-        return Path.of(prober, counts_for(prober.problem.dim, rungs))
+        return Path.of(prober, counts if rungs is None else tuple(rungs[-len(COUNTS) :]))
     except Refused as error:
         return f"the states on the way cannot be read off the calls of the model: {error}"
+
+
+def decided_step_order(
+    prober: Prober, path: Path, order: float | None, subject: Mapping[str, Any], *, finer: bool
+) -> Verdict | NotChecked:
+    """:func:`step_order`, with one more doubling where that may decide it and ``finer`` allows it."""
+    said = step_order(path, order, subject)
+    if finer and isinstance(said, Verdict) and said.outcome is Outcome.UNDECIDED:
+        try:
+            return step_order(path.finer(prober), order, subject)
+        except Refused:  # too many numbers: it stays open
+            pass
+    return said

@@ -76,6 +76,7 @@ class Trajectory:
         base: states without noise, ``(k, d)``.
         responses: to every noise coordinate, ``(k, coordinates, d)``.
         problem: the problem.
+        defect: largest departure of a state from superposition.
     """
 
     steps: int
@@ -84,6 +85,7 @@ class Trajectory:
     base: Vector
     responses: Vector
     problem: Problem
+    defect: float = 0.0
 
     @cached_property
     def reverse(self) -> GaussianReverse:
@@ -151,8 +153,26 @@ class Trajectory:
 
     @property
     def rounding(self) -> float:
-        """Size below which a local error is not looked at: the fit of a step loses some digits of float64."""
-        return 1e-10
+        """Size below which a local error is not looked at."""
+        least = min(math.sqrt(self.reverse.marginal(t).variance.min()) for t in self.times)
+        return max(1e-12, 10 * self.defect / least)
+
+    @property
+    def history(self) -> bool:
+        """Whether old noise acts past the state, beyond the rounding of a fit."""
+        return self.past > max(_REST, 100 * self.defect / float(np.abs(self.responses).max()))
+
+
+def times_told(prober: Prober, steps: int) -> tuple[float, ...] | None:
+    """The times that the model is told in one run; None where they are not one a call, or no call is seen.
+
+    Raises:
+        Refused: the sampler fails.
+    """
+    watched = Watched.of(prober.problem)
+    prober.run(watched, ROWS, steps, NoiseLog(ROWS))
+    told = tuple(t for t, _ in watched.seen)
+    return told if told and all(map(math.isfinite, told)) else None
 
 
 def follow(prober: Prober, steps: int) -> Trajectory:
@@ -180,7 +200,7 @@ def follow(prober: Prober, steps: int) -> Trajectory:
         assert out.log is not None
     if out.log.coordinates != total or len(watched.seen) != calls:
         raise Refused("draws or calls of the model depend on the number of rows")
-    return _arranged(problem, steps, watched.seen, out.draws, plan)
+    return _arranged(problem, steps, watched.seen, out.draws, plan, out.log)
 
 
 def _designed(prober: Prober, plan: Plan, steps: int) -> tuple[Watched, Any]:
@@ -189,8 +209,9 @@ def _designed(prober: Prober, plan: Plan, steps: int) -> tuple[Watched, Any]:
 
 
 def _arranged(
-    problem: Problem, steps: int, seen: list[tuple[float, Vector]], output: Vector, plan: Plan
-) -> Trajectory:
+    problem: Problem, steps: int, seen: list[tuple[float, Vector]], output: Vector, plan: Plan,
+    log: NoiseLog,
+) -> Trajectory:  # fmt: skip
     told = tuple(t for t, _ in seen)
     if not all(map(math.isfinite, told)) or any(len(x) != plan.rows for _, x in seen):
         raise Refused("the model is told one time a row, or asked of some rows only")
@@ -207,10 +228,24 @@ def _arranged(
         times.append(problem.t_min if times[-1] > problem.t_min else 0.0)
     if any(a <= b for a, b in pairwise(times)):
         raise Refused("the times told to the model do not fall from step to step")
+    if not _alike(told, times, each):
+        raise Refused("the calls of the model are not placed alike in all steps")
     rows = np.stack(states)
     base = rows[:, 0]
     responses = rows[:, plan.impulses] - base[:, None]
-    return Trajectory(steps, told, np.array(times), base, responses, problem)
+    far = rows[:, plan.combinations] - base[:, None]
+    defect = float(np.abs(far - log.combinations @ responses).max())
+    return Trajectory(steps, told, np.array(times), base, responses, problem, defect)
+
+
+def _alike(told: tuple[float, ...], times: list[float], each: int) -> bool:
+    """Whether the stages lie at the start, inside or at the end of every step alike."""
+    places = set()
+    for k, (t, s) in enumerate(pairwise(times)):
+        inner = told[k * each + 1 : (k + 1) * each]
+        if len(inner) == each - 1:  # the last step may have fewer
+            places.add(tuple((r > s) + (r >= s) + (r >= t) + (r > t) for r in inner))
+    return len(places) <= 1
 
 
 def _step(t: float, s: float, base: Vector, responses: Vector) -> Step:
@@ -220,7 +255,7 @@ def _step(t: float, s: float, base: Vector, responses: Vector) -> Step:
     gain = np.linalg.lstsq(now[old], then[old], rcond=None)[0].T
     rest = then - now @ gain.T
     past = float(np.linalg.norm(rest[old]) / max(np.linalg.norm(then), 1e-300))
-    rest[old] = rest[old] if past > _REST else 0.0
+    rest[old] = 0.0
     return Step(t, s, gain, base[1] - gain @ base[0], rest.T @ rest, past)
 
 
