@@ -10,7 +10,7 @@ the sum being over the rows so far: a rounding cell holds ``p`` times its volume
 inside), a normal or uniform number made from random bits repeats with probability about ``2^-b`` (b = 52, or 22
 in single precision), and two fingerprints of 64 bits collide with ``2^-64``. Counts with such a
 compensator have a closed e-process (:func:`.e_processes.rare`). Memory is bounded: beyond some million of
-values only some are watched (:mod:`.fingerprints`), and the sum is over these.
+values only some are watched (:mod:`.row_hashes`), and the sum is over these.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy as np
 
 from ..theory.protocols import Vector
 from . import e_processes as ep
-from .fingerprints import CAPACITY, Fingerprints
+from .row_hashes import CAPACITY, RowHashes
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _BITS = np.array([52.0, 22.0])  #: of randomness behind one number, in float64 and in float32
@@ -71,7 +71,7 @@ class TieCounter:
         capacity: int = CAPACITY,
     ) -> None:
         self.n = 0
-        self._known = Fingerprints(capacity)
+        self._known = RowHashes(capacity)
         self.hits = 0  #: rows that hit the extreme so far of some coordinate
         self._log_prob, self.said_single = log_prob, single
         self._multipliers = np.random.default_rng(20011).integers(

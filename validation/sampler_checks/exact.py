@@ -204,13 +204,13 @@ class Prober:
         Raises:
             Refused: with the reason.
         """
-        ordinary = self._run(self.problem, ROWS, steps, NoiseLog(ROWS))
+        ordinary = self.run(self.problem, ROWS, steps, NoiseLog(ROWS))
         assert ordinary.log is not None  # it was given
         return Affine(self._affine(steps, ordinary, ordinary.log), self.problem.law)
 
     def _affine(self, steps: int, ordinary: Call, log: NoiseLog) -> AffineLaw:
         def call(rows: int, plan: Plan) -> Observed:
-            one = self._run(self.problem, rows, steps, NoiseLog(rows, plan))
+            one = self.run(self.problem, rows, steps, NoiseLog(rows, plan))
             assert one.log is not None  # it was given
             return Observed(one.draws, one.log)
 
@@ -228,7 +228,7 @@ class Prober:
         twins = np.linspace(0, len(start) - 1, _TWINS).astype(int)
         rows = np.concatenate([start, start[twins]])
         log = NoiseLog(len(rows))
-        call = self._run(started(self.problem, rows, self.caller), len(rows), steps, log)
+        call = self.run(started(self.problem, rows, self.caller), len(rows), steps, log)
         y, again = call.draws[: len(start), 0], call.draws[len(start) :, 0]
         if not np.allclose(y[twins], again, rtol=1e-9, atol=1e-9 * float(np.abs(y).max())):
             raise Refused("equal starting points give different outputs: something else is drawn")
@@ -260,7 +260,8 @@ class Prober:
             raise Refused(str(error)) from error
         return target
 
-    def _run(self, problem: Problem, rows: int, steps: int, log: NoiseLog) -> Call:
+    def run(self, problem: Problem, rows: int, steps: int, log: NoiseLog) -> Call:
+        """One call from the start of the law's measurement; what fails is :class:`Refused`."""
         rng = self.caller.generator("start", problem.name)
         try:
             return self.caller.run(problem, rows, steps, rng, log=log)

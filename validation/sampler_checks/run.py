@@ -26,8 +26,10 @@ from ..verdict import NotChecked, Report, Verdict
 from .behaviour import finite, reproducible, rows_independent
 from .calls import Call, Caller, Sampler, backend_of
 from .clock import clock
+from .diagnoses import Diagnoses
 from .exact import KnownLaw, Prober, law_verdict
 from .ladder import ladder_verdicts
+from .steps import decided_step_order
 
 DEFAULT_PROBLEMS = ("mixture-1d", "gaussian-2d", "mixture-8d")
 #: Beyond this the tolerance of an effect on samples leaves nothing that could be refuted.
@@ -38,7 +40,6 @@ _FINE = Outcome.SUPPORTED
 _UNSTEADY = "the same generator gives other draws, see the verdict on reproducible"
 _FAILED = "the sampler failed: see the verdict on finite"
 _NEEDS_LAW = "needs an output that is an affine map of its noise, on Gaussian data"
-_NEEDS_STEP = "a function gives no single step from exact state and exact history"
 
 
 def check_sampler(
@@ -179,20 +180,21 @@ class _Run:
                 yield NotChecked(claim=claim, subject=subject, reason=_FAILED)
         prober = Prober(self.caller, problem, mixing)
         affine = False
+        causes = Diagnoses(prober, tuple(calls), self.order, self._rungs)
         for law in self._laws(prober, calls, steady):
             affine |= isinstance(law, Verdict) and law.kinds["strongest"] == "exact"
-            yield law
+            yield causes.told(law) if affine and isinstance(law, Verdict) else law
         other = self._other_clock()
         if other is not None and calls:
             _, again = finite(other.caller, problem, tuple(calls))
             twin = Prober(other.caller, problem, mixing)
             yield from other._laws(twin, again, steady, sampled=False)
         if affine:
-            yield from self._ladder(prober, subject)
+            for one in (*self._ladder(prober, subject), self._step_order(causes, subject)):
+                yield causes.told(one) if isinstance(one, Verdict) else one
         else:
-            for claim in ("consistent", "order"):
+            for claim in ("consistent", "order", "step-order"):
                 yield NotChecked(claim=claim, subject=subject, reason=_NEEDS_LAW)
-        yield NotChecked(claim="step-order", subject=subject, reason=_NEEDS_STEP)
 
     def _clock(self, problem: Problem, subject: dict[str, Any]) -> Verdict | NotChecked:
         sampler = self.caller.sampler
@@ -209,11 +211,33 @@ class _Run:
         other = sampler.on("sigma")
         return None if other is None else replace(self, caller=replace(self.caller, sampler=other))
 
+    @property
+    def _rungs(self) -> tuple[int, ...] | None:
+        sampler = self.caller.sampler
+        return sampler.rungs if isinstance(sampler, Adapter) else None
+
+    def _step_order(self, causes: Diagnoses, subject: dict[str, Any]) -> Verdict | NotChecked:
+        if isinstance(causes.path, str):
+            return NotChecked(claim="step-order", subject=subject, reason=causes.path)
+        sampler = self.caller.sampler
+        one = decided_step_order(
+            causes.prober, causes.path, self.order, subject, finer=self._rungs is None
+        )
+        return (
+            _of_library(one, sampler)
+            if isinstance(one, Verdict) and isinstance(sampler, Adapter)
+            else one
+        )
+
     def _ladder(self, prober: Prober, subject: dict[str, Any]) -> Iterator[Verdict | NotChecked]:
         sampler = self.caller.sampler
-        rungs = sampler.rungs if isinstance(sampler, Adapter) else None
         for one in ladder_verdicts(
-            prober.affine, prober.problem, self.counts[-1], self.order, dict(subject), rungs=rungs
+            prober.affine,
+            prober.problem,
+            self.counts[-1],
+            self.order,
+            dict(subject),
+            rungs=self._rungs,
         ):
             if isinstance(one, Verdict) and one.claim == "order" and isinstance(sampler, Adapter):
                 yield _of_library(one, sampler)

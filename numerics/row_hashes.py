@@ -9,7 +9,7 @@ same way by a threshold of their own. So a value that returns often is found by 
 Whether the next draw is a counted repeat is decided by the table, that is by the past: the sum of the probabilities
 of the values in it bounds the probability of that event, and a count with this compensator is as valid as a count of
 all repeats. A repeat is counted with the inverse of the probability that its value is watched, so that
-:attr:`Fingerprints.repeats` estimates the number of all repeats (Horvitz and Thompson 1952); it is exact until the
+:attr:`RowHashes.repeats` estimates the number of all repeats (Horvitz and Thompson 1952); it is exact until the
 table is full for the first time.
 """
 
@@ -28,7 +28,7 @@ _GAPS = 64  #: distances between copies that are counted
 _ROUND_UP = 1 + 2.0**-22  #: keeps a bound that is stored in single precision a bound
 
 
-class Fingerprints:
+class RowHashes:
     """A table of values seen so far.
 
     Args:
