@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from .runner import run_claims as run_claims
     from .sample_checks import check_samples as check_samples
     from .sample_checks import samples_needed as samples_needed
+    from .sampler_checks import ErrorBudget as ErrorBudget
     from .sampler_checks import check_sampler as check_sampler
+    from .sampler_checks import error_budget as error_budget
     from .score_checks import check_score as check_score
     from .verdict import Report as Report
     from .verdict import Verdict as Verdict
@@ -31,6 +33,7 @@ _EXPORTS = {
     "CLAIMS": "claims",
     "Claim": "claim",
     "Context": "claim",
+    "ErrorBudget": "sampler_checks",
     "Evidence": "evidence",
     "Outcome": "evidence",
     "PROBLEMS": "problems",
@@ -43,6 +46,7 @@ _EXPORTS = {
     "check_sampler": "sampler_checks",
     "check_samples": "sample_checks",
     "check_score": "score_checks",
+    "error_budget": "sampler_checks",
     "kernel_claim": "kernel_claims",
     "mean_claim": "mean_claims",
     "run_claims": "runner",

@@ -23,6 +23,7 @@ from ..problems import PROBLEMS, Problem
 from ..provenance import now, provenance
 from ..sample_checks import check_samples, samples_needed
 from ..verdict import NotChecked, Report, Verdict
+from .attached import Budgets
 from .behaviour import finite, reproducible, rows_independent
 from .calls import Call, Caller, Sampler, backend_of
 from .clock import clock
@@ -227,6 +228,7 @@ class _Run:
         problem = prober.problem
         told = getattr(self.caller.sampler, "clock", "t")
         subject = {"problem": problem.name, "target": self.caller.name, "clock": told}
+        budgets = Budgets(self.caller, problem, self.counts, charts=sampled)
         for k, allowed in zip(self.counts, self.tolerances, strict=True):
             if k not in calls:
                 yield NotChecked(claim="law", subject={**subject, "steps": k}, reason=_FAILED)
@@ -248,7 +250,8 @@ class _Run:
                 continue
             about = {**subject, "steps": k, "evaluations": calls[k].evaluations}
             if known is not None:
-                yield law_verdict(known, allowed, k, about, self.caller.seed)
+                said = law_verdict(known, allowed, k, about, self.caller.seed)
+                yield budgets.attach(said, known, k)
             else:
                 yield self._law(problem, k, allowed, about, why)
 
