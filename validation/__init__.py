@@ -11,8 +11,12 @@ if TYPE_CHECKING:
     from .claim import Claim as Claim
     from .claim import Context as Context
     from .claims import CLAIMS as CLAIMS
+    from .equilibrium_checks import check_balance as check_balance
+    from .equilibrium_checks import check_stationary as check_stationary
     from .evidence import Evidence as Evidence
     from .evidence import Outcome as Outcome
+    from .flow_checks import check_flow_map as check_flow_map
+    from .flow_checks import check_inverse as check_inverse
     from .identity import check_identity as check_identity
     from .kernel_checks import check_kernel as check_kernel
     from .kernel_claims import kernel_claim as kernel_claim
@@ -40,12 +44,16 @@ _EXPORTS = {
     "Problem": "problems",
     "Report": "verdict",
     "Verdict": "verdict",
+    "check_balance": "equilibrium_checks",
     "check_chains": "chain_checks",
+    "check_flow_map": "flow_checks",
     "check_identity": "identity",
+    "check_inverse": "flow_checks",
     "check_kernel": "kernel_checks",
     "check_sampler": "sampler_checks",
     "check_samples": "sample_checks",
     "check_score": "score_checks",
+    "check_stationary": "equilibrium_checks",
     "error_budget": "sampler_checks",
     "kernel_claim": "kernel_claims",
     "mean_claim": "mean_claims",

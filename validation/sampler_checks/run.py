@@ -28,6 +28,7 @@ from .behaviour import finite, reproducible, rows_independent
 from .calls import Call, Caller, Sampler, backend_of
 from .clock import clock
 from .exact import KnownLaw, Prober, law_verdict
+from .invariance import equivariant
 from .ladder import ladder_verdicts
 
 DEFAULT_PROBLEMS = ("mixture-1d", "gaussian-2d", "mixture-8d")
@@ -87,9 +88,9 @@ def check_sampler(
         progress: told of each result when it is there.
 
     Returns:
-        A report with the claims ``finite``, ``reproducible``, ``rows-independent``, ``law`` (one verdict a problem,
-        step count and clock), on Gaussian data ``consistent`` and ``order``, and for adapters ``clock``; what does not
-        apply stands in ``not_checked``.
+        A report with the claims ``finite``, ``reproducible``, ``rows-independent``, ``equivariant``, ``law`` (one
+        verdict a problem, step count and clock), on Gaussian data ``consistent`` and ``order``, and for adapters
+        ``clock``; what does not apply stands in ``not_checked``.
 
     Raises:
         ValueError: unknown problem, bad step counts, tolerance, budget or backend. What the sampler does wrong
@@ -173,10 +174,12 @@ class _Run:
                 rows = rows_independent(self.caller, problem, least, calls[least])
                 yield rows
                 mixing = None if isinstance(rows, NotChecked) else rows.outcome is not _FINE
+                yield equivariant(self.caller, problem, least, calls[least], mixing=mixing)
             else:
-                yield NotChecked(claim="rows-independent", subject=subject, reason=_UNSTEADY)
+                for claim in ("rows-independent", "equivariant"):
+                    yield NotChecked(claim=claim, subject=subject, reason=_UNSTEADY)
         else:
-            for claim in ("reproducible", "rows-independent"):
+            for claim in ("reproducible", "rows-independent", "equivariant"):
                 yield NotChecked(claim=claim, subject=subject, reason=_FAILED)
         prober = Prober(self.caller, problem, mixing)
         affine = False
