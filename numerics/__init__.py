@@ -46,6 +46,10 @@ if TYPE_CHECKING:
     from .enclosure_objectives import enclose_entropy_rate as enclose_entropy_rate
     from .enclosure_objectives import enclose_information as enclose_information
     from .enclosure_objectives import enclose_mean as enclose_mean
+    from .error_budget import Chain as Chain
+    from .error_budget import Sensitivity as Sensitivity
+    from .error_budget import exact_reverse as exact_reverse
+    from .error_budget import exact_sensitivity as exact_sensitivity
     from .estimate import Estimate as Estimate
     from .estimate import exact_estimate as exact_estimate
     from .estimate import mean_estimate as mean_estimate
@@ -138,6 +142,7 @@ _EXPORTS = {
     "Affine": "gaussian_law",
     "AffineLaw": "exact_law",
     "Ancestral": "solvers",
+    "Chain": "error_budget",
     "Convolved": "convolved",
     "DDIM": "solvers",
     "DSM": "objectives_denoising",
@@ -181,6 +186,7 @@ _EXPORTS = {
     "RefutingMachine": "goodness",
     "SSM": "objectives",
     "ScoreModel": "score_models",
+    "Sensitivity": "error_budget",
     "Solver": "solvers",
     "TanhScore": "enclosure_networks",
     "UniformGrid": "solver_grids",
@@ -217,6 +223,8 @@ _EXPORTS = {
     "expectation": "quadrature",
     "fisher_information": "objective_constants",
     "flow_log_likelihood": "likelihood",
+    "exact_reverse": "error_budget",
+    "exact_sensitivity": "error_budget",
     "flow_velocity": "flow_solvers",
     "forward_coefficients": "fokker_planck_coefficients",
     "gaussianiser": "gaussianise",

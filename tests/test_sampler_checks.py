@@ -132,6 +132,7 @@ def test_roles_subjects_and_what_is_not_checked():
         "finite": "required",
         "reproducible": "required",
         "rows-independent": "informative",
+        "equivariant": "informative",
         "law": "required",
     }
     law = _only(report, "law")

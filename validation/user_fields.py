@@ -28,7 +28,7 @@ class UserField:
         timeout: seconds a call, or None.
     """
 
-    function: Callable[[Any, Any], Any]
+    function: Callable[..., Any]
     backend: str
     device: str | None = None
     dtype: str = "float64"
@@ -37,7 +37,7 @@ class UserField:
     @classmethod
     def of(
         cls,
-        function: Callable[[Any, Any], Any],
+        function: Callable[..., Any],
         *,
         backend: str | None,
         device: str | None,
@@ -63,8 +63,8 @@ class UserField:
         """What reports call it."""
         return getattr(self.function, "__name__", type(self.function).__name__)
 
-    def __call__(self, x: Vector, t: float) -> Vector:
-        """Values ``(n, d)`` in float64 at ``x`` ``(n, *shape)`` and time ``t``.
+    def __call__(self, x: Vector, t: float, *more: float) -> Vector:
+        """Values ``(n, d)`` in float64 at ``x`` ``(n, *shape)`` and time ``t``, and at further times if it takes them.
 
         Raises:
             UserCodeError: the function raised, hung, or returned NaN, inf or another shape.
@@ -74,7 +74,7 @@ class UserField:
             run,
             self.function,
             x,
-            float(t),
+            (float(t), *more),
             self.dtype,
             self.device,
             name="score",
@@ -86,14 +86,14 @@ class UserField:
 
 
 def _call_numpy(
-    f: Callable[[Any, Any], Any], x: Vector, t: float, dtype: str, device: str | None
+    f: Callable[..., Any], x: Vector, times: tuple[float, ...], dtype: str, device: str | None
 ) -> Any:
-    return f(x.astype(dtype), t)  # a copy: user code may write into it
+    return f(x.astype(dtype), *times)  # a copy: user code may write into it
 
 
 def _call_torch(
-    f: Callable[[Any, Any], Any], x: Vector, t: float, dtype: str, device: str | None
+    f: Callable[..., Any], x: Vector, times: tuple[float, ...], dtype: str, device: str | None
 ) -> Any:
     from .user_fields_torch import call
 
-    return call(f, x, t, dtype, device)
+    return call(f, x, times, dtype, device)

@@ -11,8 +11,10 @@ from ..theory.protocols import Vector
 from ._user_code import UserCodeError
 
 
-def call(f: Callable[[Any, Any], Any], x: Vector, t: float, dtype: str, device: str | None) -> Any:
-    """``f(x, t)`` with ``t`` of shape ``(n,)``, in eval mode and without gradients.
+def call(
+    f: Callable[..., Any], x: Vector, times: tuple[float, ...], dtype: str, device: str | None
+) -> Any:
+    """``f(x, *times)`` with times of shape ``(n,)``, in eval mode and without gradients.
 
     The device is the one that is named, else that of the module's first parameter, else the CPU.
 
@@ -24,13 +26,13 @@ def call(f: Callable[[Any, Any], Any], x: Vector, t: float, dtype: str, device: 
     place = torch.device(device) if device else (first.device if first is not None else "cpu")
     kind = getattr(torch, dtype)
     points = torch.tensor(x, dtype=kind, device=place)
-    times = torch.full((len(x),), t, dtype=kind, device=place)
+    rows = [torch.full((len(x),), t, dtype=kind, device=place) for t in times]
     modes = [(m, m.training) for m in module.modules()] if module is not None else []
     try:
         if module is not None:
             module.eval()
         with torch.no_grad():
-            answer = f(points, times)
+            answer = f(points, *rows)
     except RuntimeError as error:
         own = first.dtype if first is not None else kind
         if own == kind:

@@ -36,6 +36,7 @@ The length of an arrow grows with |(u, v)| but saturates, so that far arrows sta
 ``bars``: grouped bars::
 
     labels  [name, ...]                   one a group
+    stacked                               true piles the series up (negative ones downwards) instead
     series  [{label, values, low?, high?}]
     ylabel, yscale                        scale "linear" (default) | "log" | "symlog"
     allowed [low, high]                   optional band; an end may be null

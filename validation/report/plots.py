@@ -146,7 +146,7 @@ def field(figure: Mapping[str, Any]) -> str:
 
 
 def bars(figure: Mapping[str, Any]) -> str:
-    """Grouped bars with whiskers and the band of allowed values.
+    """Grouped or stacked bars with whiskers and the band of allowed values.
 
     Raises:
         ValueError: a series whose length is not that of the labels.
@@ -163,18 +163,26 @@ def bars(figure: Mapping[str, Any]) -> str:
         for end in (low, high):
             if np.isfinite(end):
                 axes.axhline(end, color="#555", linewidth=1, linestyle="-.")
-    width = 0.8 / max(len(series), 1)
+    stacked = bool(figure.get("stacked"))
+    width = 0.5 if stacked else 0.8 / max(len(series), 1)
+    above, below = np.zeros(len(labels)), np.zeros(len(labels))
     for k, entry in enumerate(series):
         values = array(entry["values"], "values", 1)
         if values.size != len(labels):
             raise bad(
                 "figure values", f"{values.size}", f"{len(labels)} values", "match the labels"
             )
-        place = np.arange(len(labels)) + (k - (len(series) - 1) / 2) * width
+        place = np.arange(len(labels)) + (0.0 if stacked else (k - (len(series) - 1) / 2) * width)
         values = np.where(np.isfinite(values), values, np.nan)
+        # What is positive is piled upwards from zero, what is negative downwards.
+        bottom = np.where(values >= 0, above, below) if stacked else np.zeros(len(labels))
+        above, below = (
+            pile + side(np.where(np.isfinite(values), values, 0.0), 0.0)
+            for pile, side in ((above, np.maximum), (below, np.minimum))
+        )
         colour = PALETTE[k % len(PALETTE)]
         text = _label(entry.get("label", ""))
-        axes.bar(place, values, width * 0.92, color=colour, label=text or None)
+        axes.bar(place, values, width * 0.92, bottom=bottom, color=colour, label=text or None)
         if entry.get("low") is not None and entry.get("high") is not None:
             ends = [array(entry[n], n, 1) for n in ("low", "high")]
             spread = np.abs(np.stack([values - ends[0], ends[1] - values]))
@@ -182,6 +190,8 @@ def bars(figure: Mapping[str, Any]) -> str:
             axes.errorbar(
                 place, values, spread, fmt="none", ecolor="#222", elinewidth=1, capsize=2
             )
+    if stacked:
+        axes.axhline(0.0, color="#222", linewidth=0.8)
     axes.set_xticks(
         np.arange(len(labels)),
         labels,

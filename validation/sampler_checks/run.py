@@ -23,11 +23,13 @@ from ..problems import PROBLEMS, Problem
 from ..provenance import now, provenance
 from ..sample_checks import check_samples, samples_needed
 from ..verdict import NotChecked, Report, Verdict
+from .attached import Budgets
 from .behaviour import finite, reproducible, rows_independent
 from .calls import Call, Caller, Sampler, backend_of
 from .clock import clock
 from .diagnoses import Diagnoses
 from .exact import KnownLaw, Prober, law_verdict
+from .invariance import equivariant
 from .ladder import ladder_verdicts
 from .steps import decided_step_order
 
@@ -87,9 +89,9 @@ def check_sampler(
         progress: told of each result when it is there.
 
     Returns:
-        A report with the claims ``finite``, ``reproducible``, ``rows-independent``, ``law`` (one verdict a problem,
-        step count and clock), on Gaussian data ``consistent`` and ``order``, and for adapters ``clock``; what does not
-        apply stands in ``not_checked``.
+        A report with the claims ``finite``, ``reproducible``, ``rows-independent``, ``equivariant``, ``law`` (one
+        verdict a problem, step count and clock), on Gaussian data ``consistent`` and ``order``, and for adapters
+        ``clock``; what does not apply stands in ``not_checked``.
 
     Raises:
         ValueError: unknown problem, bad step counts, tolerance, budget or backend. What the sampler does wrong
@@ -173,10 +175,12 @@ class _Run:
                 rows = rows_independent(self.caller, problem, least, calls[least])
                 yield rows
                 mixing = None if isinstance(rows, NotChecked) else rows.outcome is not _FINE
+                yield equivariant(self.caller, problem, least, calls[least], mixing=mixing)
             else:
-                yield NotChecked(claim="rows-independent", subject=subject, reason=_UNSTEADY)
+                for claim in ("rows-independent", "equivariant"):
+                    yield NotChecked(claim=claim, subject=subject, reason=_UNSTEADY)
         else:
-            for claim in ("reproducible", "rows-independent"):
+            for claim in ("reproducible", "rows-independent", "equivariant"):
                 yield NotChecked(claim=claim, subject=subject, reason=_FAILED)
         prober = Prober(self.caller, problem, mixing)
         affine = False
@@ -251,6 +255,7 @@ class _Run:
         problem = prober.problem
         told = getattr(self.caller.sampler, "clock", "t")
         subject = {"problem": problem.name, "target": self.caller.name, "clock": told}
+        budgets = Budgets(self.caller, problem, self.counts, charts=sampled)
         for k, allowed in zip(self.counts, self.tolerances, strict=True):
             if k not in calls:
                 yield NotChecked(claim="law", subject={**subject, "steps": k}, reason=_FAILED)
@@ -272,7 +277,8 @@ class _Run:
                 continue
             about = {**subject, "steps": k, "evaluations": calls[k].evaluations}
             if known is not None:
-                yield law_verdict(known, allowed, k, about, self.caller.seed)
+                said = law_verdict(known, allowed, k, about, self.caller.seed)
+                yield budgets.attach(said, known, k)
             else:
                 yield self._law(problem, k, allowed, about, why)
 
