@@ -234,7 +234,7 @@ def path_or_reason(prober: Prober, rungs: Sequence[int] | None) -> Path | str:
     """
     counts = COUNTS if prober.problem.dim <= _FEW else tuple(n // 4 for n in COUNTS)
     try:
-        return Path.of(prober, counts if rungs is None else tuple(rungs[-len(COUNTS) :]))
+        return Path.of(prober, counts if rungs is None else tuple(rungs[1 : 1 + len(COUNTS)]))
     except Refused as error:
         return f"the states on the way cannot be read off the calls of the model: {error}"
 
