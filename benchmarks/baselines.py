@@ -196,9 +196,9 @@ def classifier(kind: str, x: np.ndarray, y: np.ndarray, rng: np.random.Generator
     train, test = order[::2], order[1::2]
     model: Any = LogisticRegression()
     if kind == "mlp":
-        model = MLPClassifier(
-            (32, 32), batch_size=256, max_iter=20, random_state=int(rng.integers(2**31))
-        )
+        steps = math.ceil(len(train) / 200)  # an epoch of sklearn's own batches
+        epochs = min(max(20, 3_000 // steps), 300)
+        model = MLPClassifier((32, 32), max_iter=epochs, random_state=int(rng.integers(2**31)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of not having converged
         model.fit(data[train], labels[train])

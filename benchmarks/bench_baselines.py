@@ -5,7 +5,8 @@ which ``check_samples(..., exact=True, false_alarm=1e-3)`` stopped in nine of te
 where it did not stop get its whole budget). Every test, ``check_samples`` too, then reads so many draws under ten
 other seeds, the same draws for all; what is counted is in how many of them it rejects. ``--every k`` takes the
 defects 0, k, 2 k, ... of the bank. Correct samplers are read to 4,000 draws. ``--bank DIR`` takes the numbers of
-draws from what ``bench_bank.py --out DIR`` kept, ``--page FILE`` puts the table into that page.
+draws from what ``bench_bank.py --out DIR`` kept, ``--tests KEY ...`` leaves the other tests out, ``--page FILE`` puts
+the table into that page.
 """
 
 from __future__ import annotations
@@ -105,15 +106,17 @@ def _tests(entry: Entry, n: int, seed: int) -> dict[str, Callable[[], bool]]:
     return out
 
 
-def compare(name: str, runs: int, n: int | None = None) -> Compared:
-    """``runs`` seeds of one sampler; ``n`` is measured unless given."""
+def compare(name: str, runs: int, n: int | None, keys: list[str]) -> Compared:
+    """``runs`` seeds of one sampler by the tests named; ``n`` is measured unless given."""
     entry = find(name)
     if n is None:
         n = _stopped(measure(name, runs, 0), entry)
-    rejected: dict[str, int | None] = dict.fromkeys(TESTS)
-    times: dict[str, list[float]] = {key: [] for key in TESTS}
+    rejected: dict[str, int | None] = dict.fromkeys(keys)
+    times: dict[str, list[float]] = {key: [] for key in keys}
     for seed in range(_OTHER, _OTHER + runs):
         for key, test in _tests(entry, n, seed).items():
+            if key not in keys:
+                continue
             start = time.process_time()
             rejected[key] = (rejected[key] or 0) + bool(test())
             times[key].append(time.process_time() - start)
@@ -133,10 +136,10 @@ def table(rows: list[Compared]) -> str:
     )
     lines = [head]
     for r in rows:
-        cells = [_cell(r, key) for key in TESTS]
+        cells = [_cell(r, key) for key in named]
         lines.append(f"| {r.name} | {r.n} | {' | '.join(cells)} |")
-    times = [f"{np.nanmedian([r.seconds[key] for r in rows]):.2f} s" for key in TESTS]
-    most = [f"{np.nanmax([r.seconds[key] for r in rows]):.1f} s" for key in TESTS]
+    times = [f"{np.nanmedian([r.seconds[key] for r in rows]):.2f} s" for key in named]
+    most = [f"{np.nanmax([r.seconds[key] for r in rows]):.1f} s" for key in named]
     lines.append(f"| *seconds a run, median row* | | {' | '.join(times)} |")
     lines.append(f"| *seconds a run, slowest row* | | {' | '.join(most)} |")
     return "\n".join(lines)
@@ -167,10 +170,10 @@ def conclusion(rows: list[Compared]) -> str:
         f"| of {len(few)} with at most {b.CAP:,} draws seen | mean power |",
         "|---" * 5 + "|",
     ]
-    for key, name in TESTS.items():
+    for key, name in _named(rows).items():
         cells = [f"{seen(part, key)} | {power(part, key):.2f}" for part in (rows, few) if part]
         lines.append(f"| {name}{' *' if key in CAPPED else ''} | {' | '.join(cells)} |")
-    said = ", ".join(f"{name} {seen(rows, key)}" for key, name in TESTS.items())
+    said = ", ".join(f"{name} {seen(rows, key)}" for key, name in _named(rows).items())
     return "\n".join(lines) + f"\n\nof {len(rows)} defects, seen with equal draws by: {said}"
 
 
@@ -178,7 +181,7 @@ def controls(rows: list[Compared]) -> str:
     """Rejections of correct samplers."""
     runs = sum(r.runs for r in rows)
     counts = ", ".join(
-        f"{name} {sum(r.rejected[key] or 0 for r in rows)}" for key, name in TESTS.items()
+        f"{name} {sum(r.rejected[key] or 0 for r in rows)}" for key, name in _named(rows).items()
     )
     return f"{len(rows)} correct samplers, {runs} runs of {_CONTROL_DRAWS:,} draws, rejected by: {counts}"
 
@@ -195,6 +198,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--every", type=int, default=3)
     parser.add_argument("--only", nargs="*", default=None)
+    parser.add_argument("--tests", nargs="*", choices=list(TESTS), default=list(TESTS))
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--bank", type=Path, default=None)
     parser.add_argument("--page", type=Path, default=None)
@@ -205,13 +209,13 @@ def main() -> None:
         f"{len(names)} rows, {chosen.runs} runs each, level {b.LEVEL:g}; "
         f"MMD, energy and KSD read at most {b.CAP:,} draws"
     )
-    print(f"{'sampler':18s} {'draws':>7s} {' '.join(f'{k:>8}' for k in TESTS)}  slowest")
-    kept = kept_rows(chosen.bank)
+    print(f"{'sampler':18s} {'draws':>7s} {' '.join(f'{k:>8}' for k in chosen.tests)}  slowest")
+    kept, keys = kept_rows(chosen.bank), [key for key in TESTS if key in chosen.tests]
     calls: list[tuple[Any, ...]] = [
-        (name, chosen.runs, _stopped(kept[name], find(name)) if name in kept else None)
+        (name, chosen.runs, _stopped(kept[name], find(name)) if name in kept else None, keys)
         for name in names
     ]
-    calls += [(name, chosen.runs, _CONTROL_DRAWS) for name in CONTROLS]
+    calls += [(name, chosen.runs, _CONTROL_DRAWS, keys) for name in CONTROLS]
     rows = []
     for row in in_order(compare, calls, chosen.jobs):
         rows.append(row)
