@@ -22,7 +22,7 @@ from ..theory.sde import LinearSDE
 Model = Literal["score", "noise", "data", "velocity"]
 Told = Literal["", "next", "before", "truncated", "level", "log-level", "turned"]
 Noise = Literal["", "step", "bare", "variance", "single", "none"]
-Steps = Literal["", "last-dropped", "first-dropped", "last-repeated", "goal"]
+Steps = Literal["", "last-dropped", "first-dropped", "last-repeated", "goal", "stride"]
 Stage = Literal["", "point", "time", "sum", "second", "whole"]
 History = Literal["", "inverted", "unhalved", "sign", "stale", "swapped", "constant", "frozen"]
 Start = Literal["", "squared", "unit", "doubled", "halved"]
@@ -249,9 +249,12 @@ class Course:
         ]
 
     def _goal(self, t: float, s: float) -> float:
-        if self.slip.steps != "goal":
-            return s
-        return max(t - (self.begin - self.end) / (len(self.times) - 1), self.end)
+        steps = len(self.times) - 1
+        if self.slip.steps == "goal":
+            return max(t - (self.begin - self.end) / steps, self.end)
+        if self.slip.steps == "stride":
+            return max(t - (1000 // steps) / 1000 * self.truth.sde.t_max, self.end)
+        return s
 
     def _told(self, level: Level) -> Level:
         told, t = self.slip.told, level.t

@@ -38,6 +38,7 @@ _STEPS = (
     Slip("the first step is left out", steps="first-dropped"),
     Slip("the last step is taken twice", steps="last-repeated"),
     Slip("steps go to t - T/n in the place of the next time", steps="goal"),
+    Slip("steps go to t - T//n, rounded down, in the place of the next time", steps="stride"),
 )
 COMMON = (*_CLOCK, *_ANSWER, *STARTS, *_STEPS)
 

@@ -24,6 +24,7 @@ from .exact import Prober
 from .trajectory import Trajectory, follow
 
 COUNTS = (16, 32, 64, 128)
+_LOUD = 100  #: times the rounding of a state: smaller errors are not looked at
 _FEW = 16  #: dimensions up to which all counts are taken
 _EDGE = (
     2  #: steps of the coarsest run that are left out at either end: start-up and last-step rules
@@ -80,9 +81,11 @@ class Path:
         off = run.drift[0]
         if run.problem.start == "marginal" and off > 1e-6:
             return -1, f"the start is off the exact marginal by {off:.2g} standard deviations"
-        least = max(_SEEN * run.local.max(), 1e3 * run.rounding)
+        least = max(_SEEN * run.local.max(), _LOUD * run.rounding)
         for i, (a, b) in enumerate(pairwise(edges)):
             halves = float(finer.local[a:b].sum())
+            if b - a < 2:  # the same step at both counts, as last steps to zero are
+                continue
             if run.local[i] > least and halves > 2 ** (_STUCK * (1 - p) - _STILL) * run.local[i]:
                 return i, (
                     f"the first wrong step is step {i + 1} of {run.steps}, from t = {run.times[i]:.4g} to "
@@ -114,8 +117,11 @@ def step_order(
         )
         return NotChecked(claim="step-order", subject=about, reason=reason)
     sums, p = path.sums, 1.0 if order is None else order
-    if sums[-1] <= 1e3 * path.runs[-1].rounding:
-        reason = f"single steps are exact up to rounding: their errors add up to {sums[-1]:.2g}"
+    if sums[-1] <= _LOUD * path.runs[-1].rounding:
+        reason = (
+            f"single steps are exact up to rounding: their errors add up to {sums[-1]:.2g} standard deviations, with "
+            f"{path.runs[-1].rounding:.2g} of rounding in each state"
+        )
         return NotChecked(claim="step-order", subject=about, reason=reason)
     counts = np.array([run.steps for run in path.runs], dtype=float)
     piece = _piece(counts, sums, p, path.runs[0])
@@ -234,7 +240,7 @@ def path_or_reason(prober: Prober, rungs: Sequence[int] | None) -> Path | str:
     """
     counts = COUNTS if prober.problem.dim <= _FEW else tuple(n // 4 for n in COUNTS)
     try:
-        return Path.of(prober, counts if rungs is None else tuple(rungs[1 : 1 + len(COUNTS)]))
+        return Path.of(prober, counts if rungs is None else tuple(rungs[: len(COUNTS)]))
     except Refused as error:
         return f"the states on the way cannot be read off the calls of the model: {error}"
 

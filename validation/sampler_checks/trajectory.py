@@ -76,7 +76,7 @@ class Trajectory:
         base: states without noise, ``(k, d)``.
         responses: to every noise coordinate, ``(k, coordinates, d)``.
         problem: the problem.
-        defect: largest departure of a state from superposition.
+        defects: largest departure of each state from superposition, ``(k,)``.
     """
 
     steps: int
@@ -85,7 +85,7 @@ class Trajectory:
     base: Vector
     responses: Vector
     problem: Problem
-    defect: float = 0.0
+    defects: Vector
 
     @cached_property
     def reverse(self) -> GaussianReverse:
@@ -154,13 +154,14 @@ class Trajectory:
     @property
     def rounding(self) -> float:
         """Size below which a local error is not looked at."""
-        least = min(math.sqrt(self.reverse.marginal(t).variance.min()) for t in self.times)
-        return max(1e-12, 10 * self.defect / least)
+        least = [math.sqrt(self.reverse.marginal(t).variance.min()) for t in self.times]
+        return max(1e-12, 10 * float((self.defects / least).max()))
 
     @property
     def history(self) -> bool:
         """Whether old noise acts past the state, beyond the rounding of a fit."""
-        return self.past > max(_REST, 100 * self.defect / float(np.abs(self.responses).max()))
+        sizes = np.abs(self.responses).max(axis=(1, 2))
+        return self.past > max(_REST, 100 * float((self.defects / sizes).max()))
 
 
 def times_told(prober: Prober, steps: int) -> tuple[float, ...] | None:
@@ -234,8 +235,8 @@ def _arranged(
     base = rows[:, 0]
     responses = rows[:, plan.impulses] - base[:, None]
     far = rows[:, plan.combinations] - base[:, None]
-    defect = float(np.abs(far - log.combinations @ responses).max())
-    return Trajectory(steps, told, np.array(times), base, responses, problem, defect)
+    defects = np.abs(far - log.combinations @ responses).max(axis=(1, 2))
+    return Trajectory(steps, told, np.array(times), base, responses, problem, defects)
 
 
 def _alike(told: tuple[float, ...], times: list[float], each: int) -> bool:
