@@ -1,4 +1,4 @@
-"""The command line: ``scoreproof validate``, ``claims``, ``derive``, ``check-sampler`` and ``report``.
+"""The command line: ``scoreproof validate``, ``claims``, ``derive``, ``check-sampler``, ``compare``, ``report``.
 
 Nothing heavy is imported at the top, so that help and refusals come at once. Exit status: 0 all that
 is required is supported, 1 something is refuted, 2 usage, 3 something is undecided, 4 user code
@@ -11,11 +11,15 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
+
+from .cli_compare import compare
+from .cli_options import integer as _integer
+from .cli_options import number as _number
+from .cli_options import seconds as _seconds
 
 if TYPE_CHECKING:
     from .claim import Claim
@@ -42,39 +46,6 @@ Json = Annotated[
 ]
 
 
-def _integer(name: str) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        try:
-            return int(text)
-        except ValueError:
-            raise typer.BadParameter(
-                f"{name}: got {str(text)!r}, wanted an integer; pass e.g. --{name} 1"
-            ) from None
-
-    return parse
-
-
-def _number(name: str) -> Callable[[str], float]:
-    def parse(text: str) -> float:
-        try:
-            return float(text)
-        except ValueError:
-            raise typer.BadParameter(
-                f"{name}: got {str(text)!r}, wanted a number; pass e.g. --{name} 1"
-            ) from None
-
-    return parse
-
-
-def _seconds(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise typer.BadParameter(
-            f"timeout: got {text!r}, wanted a number of seconds; pass e.g. --timeout 60"
-        ) from None
-
-
 def _version(wanted: bool) -> None:
     if wanted:
         from .provenance import version
@@ -93,10 +64,11 @@ def _root(
 ) -> None:
     """Checks score-based diffusion models: their formulas, their samplers, their networks.
 
-    Five things to do: `scoreproof validate` decides every claim and writes a report;
+    Six things to do: `scoreproof validate` decides every claim and writes a report;
     `scoreproof claims` lists the claims with their last outcomes;
     `scoreproof derive NAME` proves a formula step by step;
     `scoreproof check-sampler TARGET` holds a sampler against exact truth;
+    `scoreproof compare TARGET TARGET` draws error against work;
     `scoreproof report FILE` makes the page of a stored report again.
     """
     if context.invoked_subcommand is None:
@@ -312,6 +284,9 @@ def check_sampler(
         _print(str(made))
         _print(page)
     raise typer.Exit(made.exit_status)
+
+
+app.command()(compare)
 
 
 @app.command()
