@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from .cli_scoreboard import scoreboard
+
 if TYPE_CHECKING:
     from .claim import Claim
 
@@ -337,6 +339,7 @@ def report(
 
 
 _arguments: list[str] = []
+app.command()(scoreboard)
 
 
 def _memory(workers: int) -> int | None:

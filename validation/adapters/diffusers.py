@@ -281,7 +281,9 @@ def _family(scheduler: Any, target: str) -> Family:
         "flow_prediction",
     )
     if "FlowMatch" in name or name.startswith("LTX") or flows:
-        return Flow(int(config.num_train_timesteps))
+        flow = Flow(int(config.num_train_timesteps))
+        flow.t_min = float(config.get("shift_terminal") or flow.t_min)
+        return flow
     if name == "MiniMaxH3Scheduler":
         return Rising(1000)
     if name == "DDPMWuerstchenScheduler":
@@ -291,7 +293,10 @@ def _family(scheduler: Any, target: str) -> Family:
     signal = getattr(scheduler, "alphas_cumprod", None)
     if signal is None:
         raise bad("target", target, "a scheduler with alphas_cumprod", "it is not driven yet")
-    return Discrete(np.asarray(signal, dtype=np.float64), explodes=_explodes(scheduler))
+    family = Discrete(np.asarray(signal, dtype=np.float64), explodes=_explodes(scheduler))
+    if config.get("sigma_min"):  # the end of the grid, where its user names it
+        family.t_min = family.level(float(config.sigma_min))
+    return family
 
 
 def _rungs(made: Any, config: dict[str, Any], family: Family) -> tuple[int, ...] | None:
