@@ -33,6 +33,7 @@ class Laws:
         moving: whether noise is drawn on the way.
         evaluations: calls of the network by step count.
         lowest: smallest noise level that the network was asked at, by step count.
+        jump: ratio of the level before to it.
     """
 
     adapter: Adapter
@@ -43,6 +44,7 @@ class Laws:
     single: bool = False
     evaluations: dict[int, int] = field(default_factory=dict)
     lowest: dict[int, float] = field(default_factory=dict)
+    jump: dict[int, float] = field(default_factory=dict)
     _found: dict[int, AffineLaw] = field(default_factory=dict)
 
     @classmethod
@@ -140,7 +142,9 @@ class Laws:
                 out = self.adapter(problem, n, steps=steps, rng=rng)
             self.evaluations[steps] = problem.evaluations - before
             if problem.levels:
-                self.lowest[steps] = min(problem.levels)
+                low = self.lowest[steps] = min(problem.levels)
+                above = [v for v in problem.levels if v > low * (1 + 1e-6)]
+                self.jump[steps] = min(above, default=low) / low
             if not bool(torch.isfinite(out).all()):
                 raise NotFinite(f"numbers that are not finite after {steps} steps")
             return out

@@ -133,6 +133,7 @@ _DIFFUSERS: dict[str, tuple[tuple[Choices, ...], ...]] = {
                 _FLOW + "&flow_shift=3.0",
                 _SD,
                 _COSINE + "&lambda_min_clipped=-5.1",
+                _COSINE + "&use_karras_sigmas=True",
                 _ZERO_SNR,
             ),
         ),
@@ -144,6 +145,10 @@ _DIFFUSERS: dict[str, tuple[tuple[Choices, ...], ...]] = {
             _orders(1, 2, 3),
         ),
         (("use_karras_sigmas=True",), _orders(1, 2, 3)),
+        (
+            ("algorithm_type=sde-dpmsolver++&use_karras_sigmas=True&final_sigmas_type=sigma_min",),
+            _orders(2, 3),
+        ),
         (
             ("algorithm_type=dpmsolver&final_sigmas_type=sigma_min",),
             ("solver_type=midpoint", "solver_type=heun"),
@@ -243,7 +248,6 @@ _DIFFUSERS: dict[str, tuple[tuple[Choices, ...], ...]] = {
             (
                 "stochastic_sampling=True",
                 "stochastic_sampling=True&shift=3.0",
-                "invert_sigmas=True",
                 "shift_terminal=0.1",
                 "use_dynamic_shifting=True",
                 "s_churn=1.0",

@@ -84,7 +84,7 @@ class Closed(Problem):
         a, b = (self.sde.kernel(v) for v in (t, s))
         before, after = (float(k.scale) ** 2 * values + float(k.variance) for k in (a, b))
         push = torch.as_tensor((vectors * np.sqrt(after / before)) @ vectors.T)
-        m = torch.as_tensor(mean)
+        m = torch.tensor(mean)
         return float(b.scale) * m + (x - float(a.scale) * m) @ push
 
     def _at(self, t: Any, x: Any) -> tuple[float, float, Any, Any]:

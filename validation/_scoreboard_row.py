@@ -7,6 +7,7 @@ import os
 import time
 import traceback
 import warnings
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,16 @@ EVALUATIONS = (10, 20, 50, 100)
 ODD = (7, 13, 30, 150, 300)  #: divide no training schedule of 1,000
 EVEN = (10, 20, 25, 50, 100, 200)  #: divide it
 RUNGS = (16, 32, 64, 128, 256)
+_COARSE = (
+    25,
+    50,
+    100,
+    200,
+)  #: where noise on the way makes laws dear: counts that are there anyway
 _CLOCKED = (13, 30)  #: step counts at which the clock is read
 _FALLBACKS = (FIRST, 10, 20)  #: where the first look fails
 _SAMPLED = (7, 10, 13, 20, 30, 50, 100, 150, 300)  #: counts where laws are sampled
+_JUMP = 1.5  #: ratio of the last two levels at the finest rung
 _ALIKE = 0.01  #: relative: ends of the grid that are the same
 
 
@@ -142,7 +150,7 @@ def _by_evaluations(laws: Laws, found: dict[str, Any], row: dict[str, Any]) -> d
     for wanted in EVALUATIONS:
         steps = int((wanted - known[10] + 10 * rate) / rate + 1e-9)
         while steps >= 1:
-            law = _note(laws, steps, {"w2": {}, "evaluations": {}}, row)
+            law = _note(laws, steps, {"w2": {}, "evaluations": {}}, {"failures": []})
             if law is None or laws.evaluations[steps] <= wanted:
                 break
             steps -= 1
@@ -161,8 +169,8 @@ def _climb(
     laws: Laws, adapter: Adapter, found: dict[str, Any], row: dict[str, Any], *, whole: bool
 ) -> None:
     """Local orders at refined grids, and the limit of many steps."""
-    most = 260 if whole and not laws.moving else 140
-    rungs = adapter.rungs or RUNGS
+    most = 260 if whole else 140
+    rungs = _COARSE if laws.moving else adapter.rungs or RUNGS
     rungs = tuple(k for i, k in enumerate(rungs) if k <= most or i < 4)
     known = [_note(laws, k, {"w2": {}, "evaluations": {}}, row) for k in rungs]
     if any(law is None for law in known):
@@ -177,11 +185,18 @@ def _climb(
         "rungs": list(rungs),
         "local": [float(v) for v in climbed.local],
         "order": [climbed.order, climbed.low, climbed.high],
-        "fixed_ends": max(lowest) <= (1 + _ALIKE) * min(lowest),
+        "fixed_ends": _fixed(adapter, lowest, laws.jump[rungs[-1]]),
         "noise": float(noise),
         "radius": float(max(law.radius for law in known)),  # type: ignore[union-attr]
         "floor": _floor(laws, climbed.limit, climbed.before, noise),
     }
+
+
+def _fixed(adapter: Adapter, lowest: list[float], jump: float) -> bool:
+    """Whether both ends of the grid stay, and its steps are small in log-SNR, so that orders show."""
+    if adapter.fixed_ends or type(adapter).__name__ in ("AzulaAdapter", "TorchsdeAdapter"):
+        return True
+    return max(lowest) <= (1 + _ALIKE) * min(lowest) and jump < _JUMP
 
 
 def _floor(laws: Laws, limit: np.ndarray, before: np.ndarray, noise: float) -> dict[str, Any]:
@@ -256,7 +271,7 @@ def _end(laws: Laws, adapter: Adapter) -> dict[str, Any]:
     if not isinstance(adapter, SchedulerAdapter):
         return found
     try:
-        run = Run(adapter._class(**adapter._config), adapter._family, FIRST, {}, None)
+        run = Run(deepcopy(adapter._template), adapter._family, FIRST, {}, None)
         held = getattr(run.scheduler, "sigmas", None)
     except Exception:  # the run itself has said so
         return found
@@ -269,8 +284,8 @@ def _end(laws: Laws, adapter: Adapter) -> dict[str, Any]:
 def failure(error: BaseException) -> dict[str, Any]:
     """What failed: its kind (``refused``, ``crash`` or ``nan``), message and place in the library.
 
-    An exception that the library raises itself, in a ``raise`` of its own, refuses the configuration; any other
-    is a crash.
+    An exception that the library raises itself, in a ``raise`` of its own and with words, refuses the configuration;
+    any other is a crash.
     """
     if isinstance(error, NotFinite):
         return {"kind": "nan", "type": "NotFinite", "message": str(error), "place": ""}
@@ -285,7 +300,7 @@ def failure(error: BaseException) -> dict[str, Any]:
     found["place"] = f"{place}:{frame.lineno}"
     raised = frame is frames[-1] and (frame.line or "").startswith(("raise ", "assert "))
     meant = isinstance(source, ValueError | NotImplementedError | AssertionError | TypeError)
-    return {"kind": "refused" if raised and meant else "crash", **found}
+    return {"kind": "refused" if raised and meant and said else "crash", **found}
 
 
 def _place(filename: str) -> str:

@@ -10,15 +10,21 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from ._scoreboard_causes import CAUSES, OURS, Cause
+from ._scoreboard_causes import OURS, Cause, causes
 from ._scoreboard_problem import DEVIATIONS
-from ._scoreboard_row import EVEN
+from ._scoreboard_row import EVEN, ODD
 
 SIZE = math.sqrt(sum(s * s for s in DEVIATIONS))  #: sqrt(tr Cov) of the data
 _SHARE = 1e-3  #: of it: a floor below is none
 _LINE = 1.25  #: times the larger neighbour is out of line
 _SLACK = 0.2  #: of an order
-_LAW_FROM = 13  #: fewer steps are outside any method's range
+_NEAR = 0.25  #: of a whole order: from there limits can be extrapolated
+_STILL, _STALL = (
+    0.85,
+    0.02,
+)  #: of W2 at fewer steps, which should fall; and of SIZE, below which it need not
+_LAW_FROM = 30  #: with fewer steps the signs of errors decide
+_MANY = 50  #: from here on more steps must not be worse than fewer
 _SAMPLED = 4.0  #: standard errors of sampled laws
 
 
@@ -32,6 +38,7 @@ def accusations(row: dict[str, Any]) -> list[dict[str, Any]]:
     for clock, one in row.get("clocks", {}).items():
         found += _out_of_line(one, clock, row)
         found += _floor(one, clock, row)
+        found += _stalls(one, clock, row)
     found += _orders(row)
     found += _told(row)
     if row.get("end", {}).get("idle") and not row.get("moving"):
@@ -43,11 +50,12 @@ def accusations(row: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _failures(row: dict[str, Any]) -> Iterable[dict[str, Any]]:
     seen = set()
-    for one in row["failures"]:
+    judged = [f for f in row["failures"] if not (isinstance(f["at"], int) and f["at"] < min(ODD))]
+    for one in judged:
         if one["kind"] not in ("crash", "nan") or (one["kind"], one["type"]) in seen:
             continue
         seen.add((one["kind"], one["type"]))
-        counts = [str(f["at"]) for f in row["failures"] if f["kind"] == one["kind"]]
+        counts = [str(f["at"]) for f in judged if f["kind"] == one["kind"]]
         counts = list(dict.fromkeys(counts))
         at = (
             f"in the {counts[0]}" if counts == ["constructor"] else f"at {', '.join(counts)} steps"
@@ -65,7 +73,7 @@ def _out_of_line(one: dict[str, Any], clock: str, row: dict[str, Any]) -> list[d
     slack = _SHARE * SIZE + _explained(one) + _noise(one, row)
     worst: tuple[float, int, float] | None = None
     for count, value in w2.items():
-        if count < _LAW_FROM:
+        if count < (_MANY if count in EVEN else _LAW_FROM):
             continue
         near = [k for k in w2 if k in EVEN and k != count]
         below = max((k for k in near if k < count), default=None)
@@ -89,8 +97,12 @@ def _floor(one: dict[str, Any], clock: str, row: dict[str, Any]) -> list[dict[st
     if not floor:
         return []
     gap = float(floor["gap"]) - float(floor["error"])
-    if not gap > _SHARE * SIZE:
-        return []
+    order = float(one["order"][0])
+    if not abs(order - max(1, round(order) if math.isfinite(order) else 1)) <= _NEAR:
+        return []  # no order that an extrapolation could rest on
+    seen = [float(v) for k, v in one["w2"].items() if int(k) >= _MANY]
+    if not gap > _SHARE * SIZE or min(seen, default=0.0) < 0.5 * float(floor["gap"]):
+        return []  # none, or an extrapolation that measured distances contradict
     if clock == "t" and _rounded(row) and not _floor_of(row, "sigma"):
         return []  # whole timesteps are all that a network can be told, and they are told as well as they can be
     data, near = float(floor["w2"]), float(floor["gap"])
@@ -99,6 +111,23 @@ def _floor(one: dict[str, Any], clock: str, row: dict[str, Any]) -> list[dict[st
         f"{floor['near'].rstrip(',')}{_on(clock, row)}"
     )
     return [{"rule": "floor", "text": text, "size": float(floor["gap"])}]
+
+
+def _stalls(one: dict[str, Any], clock: str, row: dict[str, Any]) -> list[dict[str, Any]]:
+    """Two and a half times as many steps do not bring the law nearer."""
+    w2 = {int(k): float(v) for k, v in one["w2"].items()}
+    most = max(w2, default=0)
+    fewer = max((k for k in w2 if 2.5 * k <= most), default=None)
+    if fewer is None or len(set(one["evaluations"].values())) < 2:
+        return []  # an adaptive method takes what it takes
+    slack = _STALL * SIZE + _explained(one) + _noise(one, row)
+    if w2[most] <= max(_STILL * w2[fewer], slack):
+        return []
+    text = (
+        f"W2 is {w2[most]:.3g} at {most} steps and {w2[fewer]:.3g} at {fewer}: more steps do not help"
+        f"{_on(clock, row)}"
+    )
+    return [{"rule": "stalls", "text": text, "size": w2[most]}]
 
 
 def _floor_of(row: dict[str, Any], clock: str) -> bool:
@@ -199,7 +228,7 @@ def judged(rows: list[dict[str, Any]]) -> dict[str, Any]:
     for row in rows:
         found = accusations(row)
         for one in found:
-            cause = _cause(row, one["rule"])
+            cause = _cause(row, one["rule"], {a["rule"] for a in found})
             one["class"] = cause.kind if cause else OURS
             one["cause"] = cause.name if cause else None
             if cause:
@@ -235,7 +264,7 @@ def judged(rows: list[dict[str, Any]]) -> dict[str, Any]:
                 for name in dict.fromkeys(r["library"] for r in made)
             },
         },
-        "defects": [used[c.name] for c in CAUSES if c.name in used],
+        "defects": [used[c.name] for c in causes() if c.name in used],
         "rows": made,
     }
 
@@ -249,5 +278,5 @@ def _status(row: dict[str, Any], found: list[dict[str, Any]]) -> str:
     return "refused" if kinds == {"refused"} else "not measured"
 
 
-def _cause(row: dict[str, Any], rule: str) -> Cause | None:
-    return next((cause for cause in CAUSES if cause.explains(row, rule)), None)
+def _cause(row: dict[str, Any], rule: str, accused: set[str]) -> Cause | None:
+    return next((cause for cause in causes() if cause.explains(row, rule, accused)), None)
