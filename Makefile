@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 OUT ?= scoreproof-report
 
-.PHONY: help validate test lint peers bench picture ledger clean
+.PHONY: help validate test lint peers bench picture ledger scoreboard clean
 
 help:
 	@echo "make validate   set up, decide every claim on real input, write $(OUT)/index.html"
@@ -56,6 +56,10 @@ ledger: $(VENV)/.core
 	$(BIN)/scoreproof validate --only ledger --profile deep --out .ledger
 	cp .ledger/ledger.html docs/ledger.html
 	cp -r .ledger/derivations docs/derivations
+
+# Goes on with the rows of an interrupted or earlier run of the same releases.
+scoreboard: peers
+	$(BIN)/scoreproof scoreboard --out docs --resume
 
 clean:
 	rm -rf $(VENV) .typing .ledger build *.egg-info $(OUT)

@@ -20,6 +20,7 @@ from .cli_compare import compare
 from .cli_options import integer as _integer
 from .cli_options import number as _number
 from .cli_options import seconds as _seconds
+from .cli_scoreboard import scoreboard
 
 if TYPE_CHECKING:
     from .claim import Claim
@@ -312,6 +313,7 @@ def report(
 
 
 _arguments: list[str] = []
+app.command()(scoreboard)
 
 
 def _memory(workers: int) -> int | None:

@@ -94,6 +94,7 @@ class SchedulerAdapter(Adapter):
             said = (str(error).splitlines() or [""])[0][:200]
             got = f"{target}, whose constructor raised {type(error).__name__}: {said}"
             raise bad("target", got, "options that it takes", "correct them") from error
+        self._template = scheduler  # copied for each run: some constructors take a second
         self._family = _family(scheduler, target)
         self.rungs = _rungs(made, config, self._family)
         self._two_clocks = self._family.unit == "timesteps" and hasattr(scheduler, "sigmas")
@@ -129,7 +130,7 @@ class SchedulerAdapter(Adapter):
     def __call__(self, problem: Problem, n: int, *, steps: int, rng: Any) -> Array:
         """``n`` draws: ``set_timesteps(steps)``, then ``scale_model_input``, the network and ``step`` at each."""
         truth = self.truth(problem)
-        run = Run(self._class(**self._config), self._family, steps, self._step, rng)
+        run = Run(copy.deepcopy(self._template), self._family, steps, self._step, rng)
 
         def model(call: int, told: float, handed: Array) -> Array:
             time = run.family.told(told) if self.clock == "t" else run.used(call)
@@ -155,8 +156,8 @@ class SchedulerAdapter(Adapter):
         """Compares what the network is told with the scheduler's own level, and with the state it is handed."""
         from .diffusers_clock import readings
 
-        make = self._class
-        return readings(lambda: make(**self._config), self._family, steps, self._step)
+        template = self._template
+        return readings(lambda: copy.deepcopy(template), self._family, steps, self._step)
 
 
 class Run:
@@ -277,11 +278,16 @@ def _family(scheduler: Any, target: str) -> Family:
         cosine = name.startswith("Cosine")
         decode = _from_arc if cosine else _from_log
         return Preconditioned(config.sigma_max, config.sigma_min, config.sigma_data, decode)
+    if config.get("invert_sigmas"):
+        remedy = "leave invert_sigmas out: its network counts time the other way"
+        raise bad("target", target, "a network that is told the level", remedy)
     flows = getattr(config, "use_flow_sigmas", False) or config.get("prediction_type") in (
         "flow_prediction",
     )
     if "FlowMatch" in name or name.startswith("LTX") or flows:
-        return Flow(int(config.num_train_timesteps))
+        flow = Flow(int(config.num_train_timesteps))
+        flow.t_min = float(config.get("shift_terminal") or flow.t_min)
+        return flow
     if name == "MiniMaxH3Scheduler":
         return Rising(1000)
     if name == "DDPMWuerstchenScheduler":
@@ -291,7 +297,10 @@ def _family(scheduler: Any, target: str) -> Family:
     signal = getattr(scheduler, "alphas_cumprod", None)
     if signal is None:
         raise bad("target", target, "a scheduler with alphas_cumprod", "it is not driven yet")
-    return Discrete(np.asarray(signal, dtype=np.float64), explodes=_explodes(scheduler))
+    family = Discrete(np.asarray(signal, dtype=np.float64), explodes=_explodes(scheduler))
+    if config.get("sigma_min"):  # the end of the grid, where its user names it
+        family.t_min = family.level(float(config.sigma_min))
+    return family
 
 
 def _rungs(made: Any, config: dict[str, Any], family: Family) -> tuple[int, ...] | None:

@@ -113,6 +113,9 @@ def _ends(made: Callable[[], Any], family: Family, common: dict[str, Any]) -> tu
     )
     if trained is None or size is None or family.unit != "timesteps" or len(trained) != size:
         return ()
+    named = ("sigma_min", "sigma_max", "shift_terminal")
+    if any(fresh.config.get(name) is not None for name in named):
+        return ()  # the user names other ends than those of training
     offset = float(getattr(fresh.config, "steps_offset", 0) or 0)
     before = np.sort([family.tick(family.told(float(t))) for t in trained])
     try:

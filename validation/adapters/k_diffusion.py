@@ -93,7 +93,7 @@ class KDiffusionAdapter(Adapter):
         self._grid, self._final, self._start = own["grid"], own["final"], own["start"]
         self._low, self._high = float(own["sigma_min"]), float(own["sigma_max"])
         self._options = {k: v for k, v in options.items() if k not in _OWN}
-        self._sde = EDM(self._high * (1 + 1e-6))
+        self._sde = EDM(1.5 * self._high)  # churning goes up to sqrt(2) times the level
         self.fixed_ends = self._final == "sigma_min"
         noisy = "ancestral" in kind or kind.endswith("_sde")
         silent = self._options.get("eta") == 0
