@@ -20,7 +20,7 @@ from .e_processes import log_mean
 #: excess of the variance in one unknown direction; a fourth of a nat apart at the n that refutes them
 EXCESSES = tuple(0.03 * 1.35**k for k in range(14))
 #: size of a rank-two change of the covariance, in whitened units
-BENDS = (0.02, 0.035, 0.06, 0.1, 0.18, 0.3)
+BENDS = tuple(0.02 * 1.5**k for k in range(8))
 #: relative change of the variance where it is largest
 CHANGES = tuple(0.0015 * 1.9**k for k in range(11))
 #: mean shift along a given direction

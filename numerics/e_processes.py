@@ -26,6 +26,8 @@ SHAPES = (3.0, 30.0, 300.0, 3e3, 3e4)
 CONCENTRATIONS = (10.0, 100.0, 1e3, 1e4, 1e5)
 #: correlations that are tried
 CORRELATIONS = (-0.9, -0.5, -0.2, -0.08, -0.03, -0.01, 0.01, 0.03, 0.08, 0.2, 0.5, 0.9)
+#: and of pairs of coordinates, of which there are many: sizes near enough to each other that none is lost between them
+PAIRED = tuple(s * 0.015 * 1.5**k for k in range(10) for s in (1, -1))
 
 #: factors by which rare events are tried to come too often
 RATES = (1.1, 2.0, 10.0, 1e2, 1e4, 1e6, 1e8, 1e10)
@@ -144,7 +146,7 @@ def pairs(scatter: Vector, n: int) -> float:
     """
     i, j = np.triu_indices(scatter.shape[0], 1)
     diagonal = np.diag(scatter)
-    rho = np.asarray(CORRELATIONS)[:, None]
+    rho = np.asarray(PAIRED)[:, None]
     total, cross = diagonal[i] + diagonal[j], scatter[i, j]
     return log_mean(_correlation(rho, total, cross, n))
 

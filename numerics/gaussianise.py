@@ -24,12 +24,14 @@ from ..theory.guidance import ClassMixture
 from ..theory.mixtures import GaussianMixture
 from ..theory.protocols import Vector
 from .convolved import Convolved
+from .drifts import LineDrifts
 from .line_density import convolved_line
 from .quantile_table import QuantileTable
 from .rosenblatt import ChainNormals, normal_of, ring_normals
 from .rosenblatt_diffused import USEFUL, plane_map
 
 FEW = 6  #: components up to which posterior weights are handed on
+SOME = 64  #: components up to which alternatives on the line follow from the score of the law
 FLAT = 3  #: dimensions up to which draws are whitened by every component
 _BLOCK = 1 << 22  #: entries of one (rows, K) array of posterior weights
 _FAR = 1e5  #: |z| beyond which a draw counts as just this far; never reached by N(0, 1)
@@ -65,12 +67,14 @@ class Frame:
             deviation. None for mixtures.
         mean: ``Sigma^{-1/2} mu``, ``(d,)``; None for mixtures.
         spectra: eigenvalues of every component, ``(K, d)``.
+        line: alternatives to a mixture on the line; None elsewhere.
     """
 
     spectrum: Vector
     axes: Vector | None
     mean: Vector | None
     spectra: Vector
+    line: LineDrifts | None = None
 
 
 class Gaussianiser(Protocol):
@@ -239,7 +243,8 @@ def _frame(law: GaussianMixture) -> Frame | None:
     spectra = basis.eigenvalues()
     spectrum = np.exp(np.log(spectra).mean(axis=0))
     if law.components > 1:
-        return Frame(spectrum, None, None, spectra)
+        line = LineDrifts(law) if law.dim == 1 and law.components <= SOME else None
+        return Frame(spectrum, None, None, spectra, line)
     root = np.sqrt(spectrum)
     vectors = np.eye(law.dim) if basis.vectors is None else basis.vectors[0]
     axes = vectors / root * np.sqrt((vectors**2 @ spectrum)[:, None])

@@ -11,14 +11,16 @@ Directions learned from *past* batches are predictable, so that projections of t
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import numpy as np
 
 from ..theory.protocols import Vector
 from . import e_directions as ed
 from . import e_processes as ep
-from .gaussianise import FEW, Frame
+from .blocks import Blocks
+from .drifts_gaussian import GaussianDrifts
+from .family_weights import shares
+from .gaussianise import Frame
 from .views import View
 from .watchers import Curvature, Histograms, Memory, Mixing, Refits, Triples
 
@@ -27,38 +29,8 @@ _TRIPLES = 12  #: largest dimension in which all sign triples are followed
 _CURVED = 24  #: largest dimension in which each coordinate is regressed on every other
 _CELLS = 20_000  #: largest K d for which components are followed one by one
 
-#: Weights of the families, before they are divided by the sum of those that a law has. Families whose defects are
-#: glaring once there are any (repeats, heaps, dependence) need little; those near the limit of what any test
-#: can see get the most. The weights were fixed before the first draw of any run, which is all that validity asks for.
-SHARES: Mapping[str, float] = {
-    "labels": 6,
-    "mixing": 16,
-    "components": 16,
-    "refits": 24,
-    "means": 12,
-    "all means": 14,
-    "scales": 14,
-    "profiles": 14,
-    "radius": 12,
-    "one direction": 12,
-    "covariance": 3,
-    "pairs": 8,
-    "coordinates": 12,
-    "marginals": 10,
-    "quantiles": 16,
-    "histogram": 8,
-    "projections": 1,
-    "radius histogram": 8,
-    "curvature": 6,
-    "triples": 8,
-    "lag": 6,
-    "memory": 5,
-    "learned mean": 0.5,
-    "learned scale": 0.5,
-    "repeats": 1,
-    "heaps": 0.5,
-}
-_ALONE = 18.0  #: weight of the labels where posterior weights are too many to be followed
+#: weights of what may be wrong with one component: a mean, all means, a variance, all variances, all of them alike
+_KINDS = np.array([0.3, 0.15, 0.25, 0.1, 0.2])
 
 #: relative changes of one label weight
 _FACTORS = tuple(0.02 * 1.6**k for k in range(12))
@@ -89,17 +61,18 @@ class RefutingMachine:
         self.sums = np.zeros(d)
         self.squares = np.zeros(d)
         self.counts = np.zeros(k)
-        self._shares = dict(SHARES)
-        if k > FEW:
-            self._shares["labels"] = _ALONE
+        self._shares = shares(k, d)
         self.scatter = np.zeros((d, d)) if 2 <= d <= _DENSE else None
         self.parts = np.zeros((2, k, d)) if k > 1 and 0 < k * d <= _CELLS else None
         self.triples = Triples(d) if 3 <= d <= _TRIPLES else None
         self._memory = Memory(d) if d else None
+        self.blocks = Blocks(d) if d else None
         self.histograms = Histograms(d) if d else None
         self.curvature = Curvature(d) if 2 <= d <= _CURVED else None
         self._mixing: Mixing | None = None
         self._refits: Refits | None = None
+        one = frame is not None and frame.mean is not None
+        self._drifts = GaussianDrifts(frame.spectrum, frame.mean) if one else None
         self._learned = np.zeros(4)  # draws, along the mean, squares along the extreme axes
 
     @property
@@ -148,7 +121,7 @@ class RefutingMachine:
                 mine = z[view.labels == k]
                 self.parts[0, k] += mine.sum(axis=0)
                 self.parts[1, k] += np.einsum("ij,ij->j", mine, mine)
-        for watcher in (self.triples, self._memory, self.curvature):
+        for watcher in (self.triples, self._memory, self.blocks, self.curvature):
             if watcher is not None:
                 watcher.add(z)
         self.histograms.add(view)
@@ -175,10 +148,18 @@ class RefutingMachine:
             out["refits"] = self._refits.log_e()
         if self.dim:
             out |= self._sizes()
+        if self._drifts is not None:
+            out["drifts"] = self._drifts.log_e(self.sums, self.squares, self.n)
+        elif self.frame is not None and self.frame.line is not None:
+            assert self.histograms is not None and self.histograms.whole is not None
+            out["drifts"] = self.frame.line.log_e(self.histograms.whole[0])
         if self.parts is not None:
             out["components"] = self._components()
         if self.histograms is not None and self._memory is not None:
             out |= self.histograms.log_e() | self._memory.log_e()
+        if self.blocks is not None:
+            self.blocks.close()
+            out["blocks"] = self.blocks.log_e()
         if self.dim > 1:  # before the second batch these are one: the weights never change
             n, along, *squares = self._learned
             out["learned mean"] = ep.means(np.array([along]), n)[0]
@@ -248,7 +229,7 @@ class RefutingMachine:
             found.append(ep.averaged(logs.transpose(0, 2, 1).reshape(-1, len(size))))
             found.append(ep.averaged(logs.sum(axis=2)))
         found.append(ep.averaged(ep.scale_logs(self.parts[1].sum(axis=1), size[:, 0] * self.dim)))
-        each = ep.averaged(np.array(found))
+        each = ep.averaged(np.array(found) + np.log(_KINDS)[:, None] + math.log(len(_KINDS)))
         both = float((np.logaddexp(0, each) - math.log(2)).sum())
         joint = both + float(ep.labels(self.counts, self.weights))
         return ep.log_mean([ep.log_mean(each), joint])

@@ -106,18 +106,36 @@ def tree(counts: Vector) -> Vector:
 
 def normal_tilts() -> Tilts:
     """Alternatives to N(0, 1): polynomial tilts, rare wide draws, Student tails, tails that are lighter or heavier."""
+    return _normal_tilts(wide=0.12, student=0.22, cut=0.2, heavy=0.06)
+
+
+def whole_tilts() -> Tilts:
+    """The same for mixtures on the line as a whole, whose other shapes follow from their score (:mod:`.drifts`)."""
+    return _normal_tilts(wide=0.05, student=0.1, cut=0.4, heavy=0.05)
+
+
+def _normal_tilts(*, wide: float, student: float, cut: float, heavy: float) -> Tilts:
     ends = np.r_[-np.inf, NORMAL, np.inf]
-    wide = [
+    rare = [
         _masses(special.ndtr(ends / s), w)
         for w in (0.003, 0.01, 0.03, 0.1)
         for s in (1.5, 2.0, 3.0)
     ]
-    student = [
+    tails = [
         np.diff(special.stdtr(df, ends / scale))
         for df in (5.0, 10.0, 20.0, 40.0, 80.0)
         for scale in (1.0, np.sqrt((df - 2) / df))
     ]
-    return Tilts([(0.15, np.asarray(wide)), (0.25, np.asarray(student)), (0.15, _cut_tails())])
+    piled, gone, doubled = _tails()
+    return Tilts(
+        [
+            (wide, np.asarray(rare)),
+            (student, np.asarray(tails)),
+            (cut / 2, piled),
+            (cut / 2, gone),
+            (heavy, doubled),
+        ]
+    )
 
 
 def radius_tilts(dim: int) -> Tilts:
@@ -133,14 +151,28 @@ def radius_tilts(dim: int) -> Tilts:
     return Tilts([(0.5, np.asarray(rare))])
 
 
-def _cut_tails() -> Vector:
-    """Tails beyond a quantile that hold a twentieth or twice of what they should: left, right, or both."""
-    out = []
-    for k in range(2, len(_TAILS) + 4):
+def _tails() -> tuple[Vector, Vector, Vector]:
+    """Tails beyond a quantile that hold a tenth of what they should, on one side or both, or twice of it.
+
+    What a tail lacks lies on the same side between its quantile and that of twice the probability (in the next cell
+    at least), where clipped draws are found after a little noise (first array, one side only), or everywhere (second
+    array, with both sides).
+    """
+    piled, gone, doubled = [], [], []
+    below = np.cumsum(MASS)
+    for k in range(2, len(_TAILS) + 2):
         left = np.arange(len(MASS)) <= k
-        for where in (left, left[::-1], left | left[::-1]):
-            out += [np.where(where, factor * MASS, MASS) for factor in (0.05, 2.0)]
-    return np.asarray(out)
+        near = ~left & ((below < 2.01 * below[k]) | (np.arange(len(MASS)) == k + 1))
+        for where, pile in ((left, near), (left[::-1], near[::-1])):
+            out = np.where(where, 0.1 * MASS, MASS)
+            gone.append(out.copy())
+            out[pile] *= 1 + 0.9 * MASS[where].sum() / MASS[pile].sum()
+            piled.append(out)
+            doubled.append(np.where(where, 2 * MASS, MASS))
+        both = left | left[::-1]
+        gone.append(np.where(both, 0.1 * MASS, MASS))
+        doubled.append(np.where(both, 2 * MASS, MASS))
+    return np.asarray(piled), np.asarray(gone), np.asarray(doubled)
 
 
 def radius_ends(dim: int) -> Vector:

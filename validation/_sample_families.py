@@ -46,6 +46,8 @@ def family_words(run: Run, family: str) -> str:
         "triples": _triples,
         "lag": _lag,
         "memory": _lag,
+        "blocks": _blocks,
+        "drifts": _drifts,
     }
     return words[family](run) if family in words else ""
 
@@ -224,6 +226,19 @@ def _triples(run: Run) -> str:
         f"the product of whitened coordinates {i}, {j}, {k} is positive in a share {share:.3g} "
         "of the draws, not 1/2"
     )
+
+
+def _drifts(run: Run) -> str:
+    return _scales(run) if run.shape.dim > 1 else _shape(run)
+
+
+def _blocks(run: Run) -> str:
+    found = run.refuting.blocks
+    assert found is not None
+    length, share = found.worst()
+    if share < 0:
+        return f"draws of one block of {length} depend on each other: their sums vary too little"
+    return f"draws of one block of {length} share a part {share:.3g} of their variance"
 
 
 def _lag(run: Run) -> str:

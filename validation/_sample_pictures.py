@@ -60,7 +60,7 @@ def _column(run: Run, cause: str | None) -> tuple[Vector, str]:
         if j >= limit:
             k = j - limit
             return histograms.columns[first + k], f"random projection {k}"
-    if cause in ("scales", "profiles", "learned scale"):
+    if cause in ("scales", "profiles", "drifts", "learned scale") and histograms.whole is None:
         j = int(np.argmax(np.abs(run.refuting.squares[:first] - run.n)))
         return histograms.columns[j], axis_words(run, j)
     counts, name = histograms.worst()
