@@ -197,7 +197,7 @@ def classifier(kind: str, x: np.ndarray, y: np.ndarray, rng: np.random.Generator
     model: Any = LogisticRegression()
     if kind == "mlp":
         steps = math.ceil(len(train) / 200)  # an epoch of sklearn's own batches
-        epochs = min(max(20, 3_000 // steps), 300)
+        epochs = min(max(10, 2_000 // steps), 300)
         model = MLPClassifier((32, 32), max_iter=epochs, random_state=int(rng.integers(2**31)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of not having converged
