@@ -196,9 +196,11 @@ def classifier(kind: str, x: np.ndarray, y: np.ndarray, rng: np.random.Generator
     train, test = order[::2], order[1::2]
     model: Any = LogisticRegression()
     if kind == "mlp":
-        steps = math.ceil(len(train) / 200)  # an epoch of sklearn's own batches
-        epochs = min(max(10, 2_000 // steps), 300)
-        model = MLPClassifier((32, 32), max_iter=epochs, random_state=int(rng.integers(2**31)))
+        # some 2,000 steps where there are few draws, twenty epochs where there are many
+        epochs = min(max(20, 2_000 // math.ceil(len(train) / 256)), 300)
+        model = MLPClassifier(
+            (32, 32), batch_size=256, max_iter=epochs, random_state=int(rng.integers(2**31))
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of not having converged
         model.fit(data[train], labels[train])
