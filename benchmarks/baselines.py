@@ -35,7 +35,7 @@ _BATCH = 50  #: permutations handled at a time
 def kolmogorov_smirnov(x: np.ndarray, law: Coordinates) -> bool:
     """Two-sided test of scipy for every coordinate, Bonferroni; conservative for atoms."""
     gaps = [_gap(u, law.discrete) for u in law.uniforms(x)]
-    return min(stats.kstwo.sf(g, len(x)) for g in gaps) <= LEVEL / len(gaps)
+    return float(stats.kstwo.sf(max(gaps), len(x))) <= LEVEL / len(gaps)
 
 
 def dkwm(x: np.ndarray, law: Coordinates) -> bool:
@@ -198,8 +198,9 @@ def classifier(kind: str, x: np.ndarray, y: np.ndarray, rng: np.random.Generator
     if kind == "mlp":
         # some 2,000 steps where there are few draws, twenty epochs where there are many
         epochs = min(max(20, 2_000 // math.ceil(len(train) / 256)), 300)
+        batch: Any = 256
         model = MLPClassifier(
-            (32, 32), batch_size=256, max_iter=epochs, random_state=int(rng.integers(2**31))
+            (32, 32), batch_size=batch, max_iter=epochs, random_state=int(rng.integers(2**31))
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of not having converged
