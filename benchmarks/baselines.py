@@ -35,7 +35,7 @@ _BATCH = 50  #: permutations handled at a time
 def kolmogorov_smirnov(x: np.ndarray, law: Coordinates) -> bool:
     """Two-sided test of scipy for every coordinate, Bonferroni; conservative for atoms."""
     gaps = [_gap(u, law.discrete) for u in law.uniforms(x)]
-    return min(stats.kstwo.sf(g, len(x)) for g in gaps) <= LEVEL / len(gaps)
+    return float(stats.kstwo.sf(max(gaps), len(x))) <= LEVEL / len(gaps)
 
 
 def dkwm(x: np.ndarray, law: Coordinates) -> bool:
@@ -196,9 +196,12 @@ def classifier(kind: str, x: np.ndarray, y: np.ndarray, rng: np.random.Generator
     train, test = order[::2], order[1::2]
     model: Any = LogisticRegression()
     if kind == "mlp":
-        steps = math.ceil(len(train) / 200)  # an epoch of sklearn's own batches
-        epochs = min(max(20, 3_000 // steps), 300)
-        model = MLPClassifier((32, 32), max_iter=epochs, random_state=int(rng.integers(2**31)))
+        # some 2,000 steps where there are few draws, twenty epochs where there are many
+        epochs = min(max(20, 2_000 // math.ceil(len(train) / 256)), 300)
+        batch: Any = 256
+        model = MLPClassifier(
+            (32, 32), batch_size=batch, max_iter=epochs, random_state=int(rng.integers(2**31))
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of not having converged
         model.fit(data[train], labels[train])

@@ -129,12 +129,15 @@ def _stopped(found: dict[str, Any], entry: Entry) -> int:
     return int(row.p90 if math.isfinite(row.p90) else row.budget)
 
 
+def _named(rows: list[Compared]) -> dict[str, str]:
+    return {key: TESTS[key] for key in rows[0].rejected}
+
+
 def table(rows: list[Compared]) -> str:
-    """Markdown: rejections by row, and what they come to."""
-    head = (
-        f"| sampler | draws | {' | '.join(TESTS.values())} |\n" + "|---" * (len(TESTS) + 2) + "|"
-    )
-    lines = [head]
+    """Markdown: rejections by row, and seconds."""
+    named = _named(rows)
+    head = f"| sampler | draws | {' | '.join(named.values())} |\n" + "|---" * (len(named) + 2)
+    lines = [f"{head}|"]
     for r in rows:
         cells = [_cell(r, key) for key in named]
         lines.append(f"| {r.name} | {r.n} | {' | '.join(cells)} |")

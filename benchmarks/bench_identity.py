@@ -132,9 +132,9 @@ def main() -> None:
                         f"half width {width:.2g}, {each:.2f} s a run"
                     )
                     print(lines[-1], flush=True)
-    if chosen.page:
-        text = "\n".join(lines)
-        replace(chosen.page, "identity", f"```\n{text}\n```")
+                    if chosen.page:  # what is done so far
+                        text = "\n".join(lines)
+                        replace(chosen.page, "identity", f"```\n{text}\n```")
 
 
 if __name__ == "__main__":

@@ -114,7 +114,9 @@ class RowHashes:
         while len(self._keys) > self.capacity:
             self._thin()
 
-    def _insert(self, keys: Keys, last: Vector, weight: Vector, single: Vector) -> None:
+    def _insert(
+        self, keys: Keys, last: np.ndarray, weight: np.ndarray, single: np.ndarray
+    ) -> None:
         at = np.searchsorted(self._keys, keys)
         self._keys = np.insert(self._keys, at, keys)
         self._last = np.insert(self._last, at, last)
@@ -136,7 +138,7 @@ class RowHashes:
         self._weight = np.where(self._weight > 0, np.maximum(self._weight, lowest), self._weight)
         self._mass[1] = self._single.sum(dtype=np.float64)
 
-    def _found(self, copies: Vector, originals: Vector) -> None:
+    def _found(self, copies: np.ndarray, originals: np.ndarray) -> None:
         if not len(copies):
             return
         self.found += len(copies)
@@ -158,7 +160,7 @@ class RowHashes:
         return gap if 2 * self._gaps[gap] > self.found else 0
 
 
-def _largest(gaps: Vector, often: Vector) -> dict[int, int]:
+def _largest(gaps: np.ndarray, often: np.ndarray) -> dict[int, int]:
     """Counters of the most frequent gaps, each too small by a 64th of the total at most (Misra and Gries 1982)."""
     less = 0
     if len(gaps) > _GAPS:
