@@ -72,9 +72,7 @@ DATA = (
     Slip("sigma^2 in the place of sigma in the prediction of data", power=1),
     Slip("the prediction of data is not divided by the scale", unscaled=True),
 )
-LEVEL = (
-    Slip("the noise carried on has the level of the start of the step", kept="start"),
-)
+LEVEL = (Slip("the noise carried on has the level of the start of the step", kept="start"),)
 KEPT = (*LEVEL, Slip("noise is added and none is taken off", kept="whole"))
 DOWN = (Slip("the step goes to sigma before noise is added, not to sigma_down", kept="whole"),)
 SCALE = (

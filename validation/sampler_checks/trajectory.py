@@ -135,20 +135,30 @@ class Trajectory:
         with noise by W2 of its law from the exact marginal. Both are taken in coordinates in which the exact
         marginal is the standard normal: an error is what it is in the output, were the rest of the way exact.
         """
-        still = self.deterministic
+        if self.deterministic:
+            return np.sqrt((self.signed**2).sum(axis=1))
         found = []
         for move in self.moves:
             now, then = self.reverse.marginal(move.t), self.reverse.marginal(move.s)
-            mean = move.gain @ now.mean + move.shift
+            covariance = (move.gain * now.variance) @ move.gain.T + move.noise
+            found.append(_gap(move.gain @ now.mean + move.shift, covariance, then))
+        return np.array(found)
+
+    @cached_property
+    def signed(self) -> Vector:
+        """The same errors with their signs: of the mean, and of the map or the covariance, ``(k, d + d^2)``."""
+        still, found = self.deterministic, []
+        for move in self.moves:
+            now, then = self.reverse.marginal(move.t), self.reverse.marginal(move.s)
+            root = np.sqrt(then.variance)
             if still:
                 flow = np.diag(self.reverse.flow(move.t, move.s).gain)
-                scale = np.sqrt(then.variance)
-                off = (move.gain - flow) * np.sqrt(now.variance) / scale[:, None]
-                mean = (mean - then.mean) / scale
-                found.append(math.sqrt((mean**2).sum() + (off**2).sum()))
+                off = (move.gain - flow) * np.sqrt(now.variance) / root[:, None]
             else:
                 covariance = (move.gain * now.variance) @ move.gain.T + move.noise
-                found.append(_gap(mean, covariance, then))
+                off = (covariance - np.diag(then.variance)) / np.outer(root, root)
+            mean = (move.gain @ now.mean + move.shift - then.mean) / root
+            found.append(np.concatenate([mean, off.ravel()]))
         return np.array(found)
 
     @cached_property
