@@ -198,6 +198,22 @@ def test_histories_of_noise_are_not_checked():
     assert "adapter that gives it its history" in found.reason
 
 
+def test_stages_are_no_steps():
+    """A rule of order two that spends two of the steps it is given on each of its own."""
+
+    def midpoint(problem, n, *, steps, rng):
+        x, times = problem.prior(n, rng=rng), problem.times(steps)
+        for t, r, s in zip(times[:-1:2], times[1::2], times[2::2], strict=True):
+            y = x - (t - r) * problem.velocity(x, t)
+            x = x - (t - s) * problem.velocity(y, r)
+        return x
+
+    path = Path.of(prober(midpoint))
+    assert path.staged
+    assert isinstance(step_order(path, 2.0, {}), NotChecked)
+    assert path.wrong(2.0) is None
+
+
 def test_what_cannot_be_followed_says_why():
     def adaptive(problem, n, *, steps, rng):
         x = problem.prior(n, rng=rng)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -92,6 +93,16 @@ class Level:
         """Noise level."""
         return self.sd / self.scale
 
+    @cached_property
+    def pull(self) -> Vector:
+        """The score is ``pull x + push``."""
+        return -1 / self.variance
+
+    @cached_property
+    def push(self) -> Vector:
+        """See :attr:`pull`."""
+        return self.mean / self.variance
+
 
 class Truth:
     """Levels of a Gaussian law under a diffusion; what was asked once is kept."""
@@ -104,6 +115,8 @@ class Truth:
 
     def at(self, t: float) -> Level:
         """The level at t, which is first put into the interval of the diffusion."""
+        if t in self._levels:
+            return self._levels[t]
         t = min(max(t, 0.0), self.sde.t_max)
         if t not in self._levels:
             kernel = self.sde.kernel(t)
@@ -156,9 +169,10 @@ class Course:
         truth: the levels.
         grid: decreasing times.
         slip: what is wrong.
+        draws: of noise, in one step.
     """
 
-    def __init__(self, truth: Truth, grid: Vector, slip: Slip) -> None:
+    def __init__(self, truth: Truth, grid: Vector, slip: Slip, draws: int) -> None:
         times = [float(t) for t in grid]
         if slip.steps == "last-dropped":
             times = times[:-1]
@@ -168,7 +182,7 @@ class Course:
         self.begin, self.end = float(grid[0]), float(grid[-1])
         self._index = {t: k for k, t in enumerate(times)}
         self._dim = len(truth.law.mean)
-        self._rows = 2 + 2 * len(times)
+        self._rows = 2 + draws * len(times)
         self._drawn, self._quiet = 2, False
         self.past: list[
             tuple[Level, Vector]
@@ -189,8 +203,8 @@ class Course:
     def score(self, x: Vector, level: Level) -> Vector:
         """The score that the solver believes in."""
         slip, told = self.slip, self._told(level)
-        out = x * (-1 / told.variance)
-        out[0] += told.mean / told.variance
+        out = x * told.pull
+        out[0] += told.push
         if told is level and slip.answer == 1:
             return out
         k = slip.answer
@@ -232,7 +246,8 @@ class Course:
             deviation = deviation**2
         elif slip.noise == "single":
             deviation = single
-        out[2 if slip.reused else self._drawn] = slip.spread * deviation
+        row = 2 if slip.reused else self._drawn
+        out[row] = slip.spread * deviation
         self._drawn += 1
         return out
 

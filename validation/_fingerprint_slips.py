@@ -72,10 +72,8 @@ DATA = (
     Slip("sigma^2 in the place of sigma in the prediction of data", power=1),
     Slip("the prediction of data is not divided by the scale", unscaled=True),
 )
-KEPT = (
-    Slip("the noise carried on has the level of the start of the step", kept="start"),
-    Slip("noise is added and none is taken off", kept="whole"),
-)
+LEVEL = (Slip("the noise carried on has the level of the start of the step", kept="start"),)
+KEPT = (*LEVEL, Slip("noise is added and none is taken off", kept="whole"))
 DOWN = (Slip("the step goes to sigma before noise is added, not to sigma_down", kept="whole"),)
 SCALE = (
     Slip("the step is not divided by its scale", unscaled=True),

@@ -14,6 +14,7 @@ from ._fingerprint_slips import (
     DRIFT,
     HISTORY,
     KEPT,
+    LEVEL,
     MIDDLE,
     NOISE,
     ROOT,
@@ -218,24 +219,26 @@ class Reference:
         step: one step.
         order: of the law's error.
         slips: those that its formula has room for, beyond those that all have.
+        draws: of noise, in one step.
     """
 
     name: str
     step: Step
     order: float
     slips: tuple[Slip, ...] = ()
+    draws: int = 0
 
 
 REFERENCES = (
-    Reference("Euler-Maruyama", euler_maruyama, 1.0, DRIFT + TIME_STEP + NOISE + ROOT),
+    Reference("Euler-Maruyama", euler_maruyama, 1.0, DRIFT + TIME_STEP + NOISE + ROOT, draws=1),
     Reference("Euler on the probability flow", flow_euler, 1.0, DRIFT + TIME_STEP),
-    Reference("DDIM", ddim(0.0), 1.0, DATA + KEPT),
+    Reference("DDIM", ddim(0.0), 1.0, DATA + LEVEL),
     Reference("Euler in sigma", euler_sigma, 1.0, DATA),
-    Reference("DDIM with eta = 1", ddim(1.0), 1.0, DATA + KEPT + NOISE),
-    Reference("DDIM with eta = 0.5", ddim(0.5), 1.0, NOISE),
-    Reference("DDPM, posterior variance", ancestral(forward=False), 1.0, SCALE + NOISE),
-    Reference("DDPM, forward variance", ancestral(forward=True), 1.0, SCALE + NOISE),
-    Reference("ancestral Euler in sigma", sigma_ancestral, 1.0, DATA + NOISE + DOWN),
+    Reference("DDIM with eta = 1", ddim(1.0), 1.0, DATA + KEPT + NOISE, draws=1),
+    Reference("DDIM with eta = 0.5", ddim(0.5), 1.0, NOISE, draws=1),
+    Reference("DDPM, posterior variance", ancestral(forward=False), 1.0, SCALE + NOISE, draws=1),
+    Reference("DDPM, forward variance", ancestral(forward=True), 1.0, SCALE + NOISE, draws=1),
+    Reference("ancestral Euler in sigma", sigma_ancestral, 1.0, DATA + NOISE + DOWN, draws=1),
     Reference("Heun in t", heun_t, 2.0, DRIFT + STAGE),
     Reference("Heun in sigma", heun_sigma, 2.0, DATA + STAGE),
     Reference("the midpoint rule in t", midpoint_t, 2.0, DRIFT + MIDDLE),
@@ -243,10 +246,16 @@ REFERENCES = (
     Reference("DPM-Solver++(2S)", dpm_pp_2s, 2.0, DATA + MIDDLE),
     Reference("DPM-Solver++(2M)", dpm_pp_2m, 2.0, DATA + HISTORY),
     Reference("exponential Adams-Bashforth", adams_exponential, 2.0, DATA + HISTORY),
-    Reference("SDE-DPM-Solver++(2M)", sde_dpm_pp_2m, 1.0, DATA + HISTORY + NOISE + SINGLE),
+    Reference(
+        "SDE-DPM-Solver++(2M)", sde_dpm_pp_2m, 2.0, DATA + HISTORY + NOISE + SINGLE, draws=1
+    ),
     Reference("Adams-Bashforth in sigma", adams_sigma, 2.0, DATA + HISTORY),
-    Reference("exponential Euler on the reverse SDE", exponential_euler, 1.0, NOISE + SINGLE),
-    Reference("ancestral steps with a Langevin corrector", corrected, 1.0, NOISE + SINGLE),
+    Reference(
+        "exponential Euler on the reverse SDE", exponential_euler, 1.0, NOISE + SINGLE, draws=1
+    ),
+    Reference(
+        "ancestral steps with a Langevin corrector", corrected, 1.0, NOISE + SINGLE, draws=2
+    ),
 )
 
 

@@ -34,11 +34,13 @@ from .problems import Problem
 from .verdict import Diagnosis
 
 NONE = "none of the known mutations"
+_HUGE = 1e100  #: beyond it, or where it is not finite, a map is left out
 _SHARE = 0.05  #: of the distance to the nearest sound solver
 _APART = 0.2  #: of the distance to the next mutation
 _ROUNDING = (
     1e-7  #: of the size of the output: roots of singular covariances keep half of the digits
 )
+_ON = 0.4  #: of the times told lie on the grid: with two stages a step every second one does
 _SHOWN = 4  #: names of one group
 
 
@@ -104,10 +106,13 @@ def fingerprints(
         for words, grid in _grids(problem, steps, told):
             for mutation in MUTATIONS:
                 try:
-                    image = Course(truth, grid, mutation.slip).run(mutation.solver.step)
+                    course = Course(truth, grid, mutation.slip, mutation.solver.draws)
+                    image = course.run(mutation.solver.step)
                 except (ArithmeticError, ValueError):
                     continue  # this slip has no value here
-                if not all(np.isfinite(v).all() for v in (image.shift, image.gain, image.noise)):
+                if not all(
+                    (np.abs(v) < _HUGE).all() for v in (image.shift, image.gain, image.noise)
+                ):
                     continue
                 found.append(Fingerprint(mutation, words, image))
                 end = truth.at(float(grid[-1]))
@@ -234,18 +239,21 @@ def _distances(law: AffineLaw, problem: Problem, known: list[Fingerprint]) -> Ve
     mean, root = basis.T @ begin.offset, basis.T @ _responses(begin).T
     start = law.start
     if start is not None and start.shape[1] == root.shape[1]:
-        here = basis.T @ start
-        off = offset - (gain * mean + shift)
-        path = here - gain[:, :, None] * root
+        # every row of A L is a multiple of that of L and a rest which no reference has
+        here, sizes = basis.T @ start, (root**2).sum(1)
+        along = (here * root).sum(1) / sizes
+        rest = here - along[:, None] * root
+        total = ((offset - (gain * mean + shift)) ** 2).sum(1) + (rest**2).sum()
+        total += ((along - gain) ** 2 * sizes).sum(1)
         spread = law.covariance - start @ start.T
-        total = (off**2).sum(1) + (path**2).sum((1, 2))
     else:  # a start of its own: N(0, sd^2)
         total = ((offset - shift) ** 2).sum(1)
         noise = noise + gain**2 * float(problem.sde.kernel(problem.t_max).variance)
         spread = law.covariance
     inner = _root(basis.T @ spread @ basis)
-    gap = inner - np.sqrt(noise)[:, :, None] * np.eye(len(offset))
-    return np.sqrt(total + (gap**2).sum((1, 2)))
+    own = np.diag(inner)
+    total += ((own - np.sqrt(noise)) ** 2).sum(1) + ((inner - np.diag(own)) ** 2).sum()
+    return np.sqrt(total)
 
 
 def _prior(problem: Problem, n: int, *, steps: int, rng: np.random.Generator) -> Vector:
@@ -288,4 +296,4 @@ def _grids(problem: Problem, steps: int, told: Sequence[float] | None) -> list[t
 
 def _within(times: Vector, grid: Vector) -> bool:
     near = np.abs(times[:, None] - grid).min(axis=1)
-    return bool((near <= 1e-9 * grid[0]).all())
+    return bool((near <= 1e-9 * grid[0]).mean() >= _ON)

@@ -135,23 +135,33 @@ class Trajectory:
         with noise by W2 of its law from the exact marginal. Both are taken in coordinates in which the exact
         marginal is the standard normal: an error is what it is in the output, were the rest of the way exact.
         """
-        still = self.deterministic
+        if self.deterministic:
+            return np.sqrt((self.signed**2).sum(axis=1))
         found = []
         for move in self.moves:
             now, then = self.reverse.marginal(move.t), self.reverse.marginal(move.s)
-            mean = move.gain @ now.mean + move.shift
-            if still:
-                flow = np.diag(self.reverse.flow(move.t, move.s).gain)
-                scale = np.sqrt(then.variance)
-                off = (move.gain - flow) * np.sqrt(now.variance) / scale[:, None]
-                mean = (mean - then.mean) / scale
-                found.append(math.sqrt((mean**2).sum() + (off**2).sum()))
-            else:
-                covariance = (move.gain * now.variance) @ move.gain.T + move.noise
-                found.append(_gap(mean, covariance, then))
+            covariance = (move.gain * now.variance) @ move.gain.T + move.noise
+            found.append(_gap(move.gain @ now.mean + move.shift, covariance, then))
         return np.array(found)
 
-    @property
+    @cached_property
+    def signed(self) -> Vector:
+        """The same errors with their signs: of the mean, and of the map or the covariance, ``(k, d + d^2)``."""
+        still, found = self.deterministic, []
+        for move in self.moves:
+            now, then = self.reverse.marginal(move.t), self.reverse.marginal(move.s)
+            root = np.sqrt(then.variance)
+            if still:
+                flow = np.diag(self.reverse.flow(move.t, move.s).gain)
+                off = (move.gain - flow) * np.sqrt(now.variance) / root[:, None]
+            else:
+                covariance = (move.gain * now.variance) @ move.gain.T + move.noise
+                off = (covariance - np.diag(then.variance)) / np.outer(root, root)
+            mean = (move.gain @ now.mean + move.shift - then.mean) / root
+            found.append(np.concatenate([mean, off.ravel()]))
+        return np.array(found)
+
+    @cached_property
     def rounding(self) -> float:
         """Size below which a local error is not looked at."""
         least = [math.sqrt(self.reverse.marginal(t).variance.min()) for t in self.times]
@@ -251,13 +261,28 @@ def _alike(told: tuple[float, ...], times: list[float], each: int) -> bool:
 
 def _step(t: float, s: float, base: Vector, responses: Vector) -> Step:
     now, then = responses
-    size = np.linalg.norm(now, axis=1)
-    old = size > 0
-    gain = np.linalg.lstsq(now[old], then[old], rcond=None)[0].T
-    rest = then - now @ gain.T
-    past = float(np.linalg.norm(rest[old]) / max(np.linalg.norm(then), 1e-300))
-    rest[old] = 0.0
-    return Step(t, s, gain, base[1] - gain @ base[0], rest.T @ rest, past)
+    old, new = _loud(now), _loud(then)
+    gain = _fitted(now[old], then[old])
+    rest = then[old] - now[old] @ gain.T
+    fresh = then[new & ~old]
+    past = float(np.linalg.norm(rest) / max(np.linalg.norm(then[new]), 1e-300))
+    return Step(t, s, gain, base[1] - gain @ base[0], fresh.T @ fresh, past)
+
+
+def _loud(rows: Vector) -> Vector:
+    """Rows that are there: noise that was forgotten long ago leaves numbers near the least ones that exist."""
+    sizes = np.abs(rows).max(axis=1)
+    return sizes > 1e-14 * sizes.max()
+
+
+def _fitted(now: Vector, then: Vector) -> Vector:
+    """The matrix that takes rows of ``now`` to those of ``then``, by least squares."""
+    if len(now) >= now.shape[1]:
+        q, r = np.linalg.qr(now)
+        sizes = np.abs(np.diag(r))
+        if sizes.min() > 1e-9 * sizes.max():
+            return np.linalg.solve(r, q.T @ then).T
+    return np.linalg.lstsq(now, then, rcond=None)[0].T
 
 
 def _gap(mean: Vector, covariance: Vector, exact: EigenLaw) -> float:
