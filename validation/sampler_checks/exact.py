@@ -207,6 +207,23 @@ class Prober:
         assert ordinary.log is not None  # it was given
         return Affine(self._affine(steps, ordinary, ordinary.log), self.problem.law)
 
+    def pushed(self, steps: int) -> Pushed:
+        """The outputs at the quantiles of the start, at a step count of which there is no ordinary call yet.
+
+        Raises:
+            Refused: with the reason.
+        """
+        return self._pushed(steps, self._run(self.problem, ROWS, steps, NoiseLog(ROWS)))
+
+    def single(self, steps: int) -> bool:
+        """Whether draws come in float32."""
+        return self._run(self.problem, ROWS, steps, NoiseLog(ROWS)).single
+
+    @property
+    def quantiles(self) -> Vector:
+        """The starting points that are pushed, ``(m, 1)``."""
+        return self._start
+
     def _affine(self, steps: int, ordinary: Call, log: NoiseLog) -> AffineLaw:
         def call(rows: int, plan: Plan) -> Observed:
             one = self._run(self.problem, rows, steps, NoiseLog(rows, plan))

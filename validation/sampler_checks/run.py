@@ -30,6 +30,7 @@ from .clock import clock
 from .exact import KnownLaw, Prober, law_verdict
 from .invariance import equivariant
 from .ladder import ladder_verdicts
+from .pushed_ladder import pushed_verdicts
 
 DEFAULT_PROBLEMS = ("mixture-1d", "gaussian-2d", "mixture-8d")
 #: Beyond this the tolerance of an effect on samples leaves nothing that could be refuted.
@@ -39,7 +40,10 @@ _NUMBERS = 100_000_000  #: numbers drawn beyond what an exact sampler needs: mem
 _FINE = Outcome.SUPPORTED
 _UNSTEADY = "the same generator gives other draws, see the verdict on reproducible"
 _FAILED = "the sampler failed: see the verdict on finite"
-_NEEDS_LAW = "needs an output that is an affine map of its noise, on Gaussian data"
+_NEEDS_LAW = (
+    "needs an output that is an affine map of its noise, on Gaussian data, or a deterministic "
+    "sampler in one dimension"
+)
 _NEEDS_STEP = "a function gives no single step from exact state and exact history"
 
 
@@ -89,8 +93,9 @@ def check_sampler(
 
     Returns:
         A report with the claims ``finite``, ``reproducible``, ``rows-independent``, ``equivariant``, ``law`` (one
-        verdict a problem, step count and clock), on Gaussian data ``consistent`` and ``order``, and for adapters
-        ``clock``; what does not apply stands in ``not_checked``.
+        verdict a problem, step count and clock), ``consistent`` and ``order`` (on Gaussian data, and for deterministic
+        samplers in one dimension), and for adapters ``clock``; what does not apply stands in ``not_checked``. On
+        Gaussian data the error budget stands beside the law, see :func:`error_budget`.
 
     Raises:
         ValueError: unknown problem, bad step counts, tolerance, budget or backend. What the sampler does wrong
@@ -182,17 +187,17 @@ class _Run:
             for claim in ("reproducible", "rows-independent", "equivariant"):
                 yield NotChecked(claim=claim, subject=subject, reason=_FAILED)
         prober = Prober(self.caller, problem, mixing)
-        affine = False
+        kinds: set[str | None] = set()
         for law in self._laws(prober, calls, steady):
-            affine |= isinstance(law, Verdict) and law.kinds["strongest"] == "exact"
+            kinds |= {law.kinds["strongest"]} if isinstance(law, Verdict) else set()
             yield law
         other = self._other_clock()
         if other is not None and calls:
             _, again = finite(other.caller, problem, tuple(calls))
             twin = Prober(other.caller, problem, mixing)
             yield from other._laws(twin, again, steady, sampled=False)
-        if affine:
-            yield from self._ladder(prober, subject)
+        if kinds & {"exact", "quadrature"}:
+            yield from self._ladder(prober, subject, affine="exact" in kinds)
         else:
             for claim in ("consistent", "order"):
                 yield NotChecked(claim=claim, subject=subject, reason=_NEEDS_LAW)
@@ -213,11 +218,16 @@ class _Run:
         other = sampler.on("sigma")
         return None if other is None else replace(self, caller=replace(self.caller, sampler=other))
 
-    def _ladder(self, prober: Prober, subject: dict[str, Any]) -> Iterator[Verdict | NotChecked]:
-        sampler = self.caller.sampler
+    def _ladder(
+        self, prober: Prober, subject: dict[str, Any], *, affine: bool
+    ) -> Iterator[Verdict | NotChecked]:
+        sampler, most = self.caller.sampler, self.counts[-1]
         rungs = sampler.rungs if isinstance(sampler, Adapter) else None
-        for one in ladder_verdicts(
-            prober.affine, prober.problem, self.counts[-1], self.order, dict(subject), rungs=rungs
+        about = dict(subject)
+        for one in (
+            ladder_verdicts(prober.affine, prober.problem, most, self.order, about, rungs=rungs)
+            if affine
+            else pushed_verdicts(prober, most, self.order, about, rungs=rungs)
         ):
             if isinstance(one, Verdict) and one.claim == "order" and isinstance(sampler, Adapter):
                 yield _of_library(one, sampler)
