@@ -233,11 +233,6 @@ class Prober:
         return affine_law(call, Observed(ordinary.draws, log), seed=self.caller.seed)
 
     def _pushed(self, steps: int, ordinary: Call) -> Pushed:
-        drawn = ordinary.log is not None and any(not d.start for d in ordinary.log.draws)
-        if drawn:
-            raise Refused(
-                "the sampler draws noise on the way, and the data are one-dimensional but not Gaussian"
-            )
         if self.mixing is None:
             raise Refused("the output does not depend on problem.prior alone")
         start = self._start
@@ -246,7 +241,12 @@ class Prober:
         log = NoiseLog(len(rows))
         call = self._run(started(self.problem, rows, self.caller), len(rows), steps, log)
         y, again = call.draws[: len(start), 0], call.draws[len(start) :, 0]
+        # Noise that is drawn and multiplied by zero is none.
         if not np.allclose(y[twins], again, rtol=1e-9, atol=1e-9 * float(np.abs(y).max())):
+            if ordinary.log is not None and any(not d.start for d in ordinary.log.draws):
+                raise Refused(
+                    "the sampler draws noise on the way, and the data are one-dimensional but not Gaussian"
+                )
             raise Refused("equal starting points give different outputs: something else is drawn")
         return Pushed(y, self._levels, self._target, len(rows))
 
