@@ -345,3 +345,16 @@ def test_what_is_not_affine_is_refused():
     with pytest.raises(ValueError, match="stages: got 1"):
         Chain.of([Stage("data", np.zeros(1), np.eye(1))])
     assert "gaussian-8d" in PROBLEMS
+
+
+def test_noise_that_is_multiplied_by_zero_is_none():
+    def idle(problem, n, *, steps, rng):
+        x = solved(DDIM())(problem, n, steps=steps, rng=rng)
+        return x + 0.0 * rng.standard_normal(x.shape)
+
+    assert error_budget(idle, PLANE, 8, bands=0).eta == 0.0
+    line = PROBLEMS["mixture-1d"]
+    report = check_sampler(idle, problems=[line], steps=(32,), tolerance=0.4)
+    assert report.find("law")[0].evidence[0].kind == "quadrature"
+    assert report.find("equivariant")[0].outcome == "SUPPORTED"
+    assert report.find("order")[0].outcome == "SUPPORTED"

@@ -368,3 +368,11 @@ def test_arguments_that_cannot_be(arguments, words):
     assert "\n" not in message
     for word in words:
         assert word in message
+
+
+def test_the_picture_can_be_drawn():
+    from scoreproof.validation.report.pictures import draw
+
+    (verdict,) = check_score(LINE.score, LINE, **FEW).find("esm")
+    assert verdict.figure is not None
+    assert draw(verdict.figure).count("<svg") == 1

@@ -262,6 +262,6 @@ def _figure(
                 "low": [max(m.low, floor) for _, m in kept],
                 "high": [max(m.high, floor) for _, m in kept],
             },
-            {"label": "tolerance", "x": x, "y": [tolerance] * len(x), "style": "--"},
+            {"label": "tolerance", "x": x, "y": [tolerance] * len(x), "style": "dashed"},
         ],
     }

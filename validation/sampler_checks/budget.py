@@ -220,7 +220,7 @@ def of_law(
         eta: see :func:`error_budget`.
     """
     if eta is None:
-        eta = 1.0 if any(not start for _, start in law.draws) else 0.0
+        eta = 1.0 if _noisy(law) else 0.0
     elif eta != 0:
         positive(eta, "eta")
     reverse = GaussianReverse(EigenLaw.of(problem.law), problem.sde)
@@ -236,6 +236,14 @@ def of_law(
         Stage("discretisation", law.mean, law.covariance),
     )
     return ErrorBudget(target, problem.name, steps, float(eta), Chain.of(stages))
+
+
+def _noisy(law: AffineLaw) -> bool:
+    """Whether noise is drawn on the way, and not multiplied by zero."""
+    if law.gains is None:
+        return any(not start for _, start in law.draws)
+    size = float(np.sqrt(np.trace(law.covariance)))
+    return any(gain.size and np.abs(gain).max() > _SEEN * size for gain in law.gains)
 
 
 def with_sensitivity(

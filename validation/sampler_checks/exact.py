@@ -208,6 +208,23 @@ class Prober:
         assert ordinary.log is not None  # it was given
         return Affine(self._affine(steps, ordinary, ordinary.log), self.problem.law)
 
+    def pushed(self, steps: int) -> Pushed:
+        """The outputs at the quantiles of the start, at a step count of which there is no ordinary call yet.
+
+        Raises:
+            Refused: with the reason.
+        """
+        return self._pushed(steps, self._run(self.problem, ROWS, steps, NoiseLog(ROWS)))
+
+    def single(self, steps: int) -> bool:
+        """Whether draws come in float32."""
+        return self._run(self.problem, ROWS, steps, NoiseLog(ROWS)).single
+
+    @property
+    def quantiles(self) -> Vector:
+        """The starting points that are pushed, ``(m, 1)``."""
+        return self._start
+
     def _affine(self, steps: int, ordinary: Call, log: NoiseLog) -> AffineLaw:
         def call(rows: int, plan: Plan) -> Observed:
             one = self.run(self.problem, rows, steps, NoiseLog(rows, plan))
@@ -217,11 +234,6 @@ class Prober:
         return affine_law(call, Observed(ordinary.draws, log), seed=self.caller.seed)
 
     def _pushed(self, steps: int, ordinary: Call) -> Pushed:
-        drawn = ordinary.log is not None and any(not d.start for d in ordinary.log.draws)
-        if drawn:
-            raise Refused(
-                "the sampler draws noise on the way, and the data are one-dimensional but not Gaussian"
-            )
         if self.mixing is None:
             raise Refused("the output does not depend on problem.prior alone")
         start = self._start
@@ -230,7 +242,12 @@ class Prober:
         log = NoiseLog(len(rows))
         call = self.run(started(self.problem, rows, self.caller), len(rows), steps, log)
         y, again = call.draws[: len(start), 0], call.draws[len(start) :, 0]
+        # Noise that is drawn and multiplied by zero is none.
         if not np.allclose(y[twins], again, rtol=1e-9, atol=1e-9 * float(np.abs(y).max())):
+            if ordinary.log is not None and any(not d.start for d in ordinary.log.draws):
+                raise Refused(
+                    "the sampler draws noise on the way, and the data are one-dimensional but not Gaussian"
+                )
             raise Refused("equal starting points give different outputs: something else is drawn")
         return Pushed(y, self._levels, self._target, len(rows))
 

@@ -83,6 +83,11 @@ def equivariant(
     if problem.dim > _MOST:
         return NotChecked(**bare, reason=f"more than {_MOST} dimensions are not turned")
     noisy = first.log is None or any(not draw.start for draw in first.log.draws)
+    try:
+        noisy = noisy and not _idle(caller, problem, steps)
+    except UserCodeError as error:
+        failed = Evidence.error("rotation", str(error))
+        return Verdict(**bare, role="informative", evidence=(failed,))
     if noisy and law.components > 1:
         reason = (
             "the sampler draws noise on the way, and the law of its output is not known exactly"
@@ -126,6 +131,17 @@ def equivariant(
         samples_used=sum(p.n for p in pieces),
         finding=f"{said}." if said else "",
     )
+
+
+def _idle(caller: Caller, problem: Problem, steps: int) -> bool:
+    """Whether noise on the way is multiplied by zero: other generators, the same outputs."""
+    rng = substream(caller.seed, "equivariant", "idle", problem.name)
+    start = np.asarray(problem.prior(ROWS, rng=rng)).reshape(ROWS, -1)
+    one, other = (
+        caller.run(started(problem, start, caller), ROWS, steps, caller.generator(name)).draws
+        for name in ("one", "other")
+    )
+    return bool(np.array_equal(one, other))
 
 
 def _by_points(

@@ -27,11 +27,11 @@ from ..verdict import Diagnosis, Mutant, NotChecked, Verdict
 from .exact import Affine as AffineOutput
 
 _RUNGS = 5
-_LEAST = 256  #: the finest count is this at least
+LEAST = 256  #: the finest count is this at least
 _WORK = (
     2e8  #: (steps x dimension)^2 at most: numbers that the finest probe pushes, but for a factor
 )
-_FLOOR = 1e-3  #: of sqrt(tr Cov), allowed for the limit
+FLOOR = 1e-3  #: of sqrt(tr Cov), allowed for the limit
 _SLACK = 0.2  #: of the order
 
 Known = Callable[[int], AffineOutput]  #: steps -> law; raises Refused
@@ -82,14 +82,14 @@ def ladder_verdicts(
         rungs: step counts to take, each refining the grid of the one before by halves: the first five, and the last
             five where that decides; by default doubled counts up to twice ``most``, and finer where that decides.
     """
-    top = max(2 * most, _LEAST)
-    while (top * problem.dim) ** 2 > _WORK and top > _LEAST:
+    top = max(2 * most, LEAST)
+    while (top * problem.dim) ** 2 > _WORK and top > LEAST:
         top //= 2
     about = dict(subject)
     try:
-        climbed = _climb(known, _doubled(top) if rungs is None else rungs[:_RUNGS])
+        climbed = _climb(known, doubled(top) if rungs is None else rungs[:_RUNGS])
         said = _said(climbed, problem, order, about)
-        more = _doubled(4 * top) if rungs is None else rungs[-_RUNGS:]
+        more = doubled(4 * top) if rungs is None else rungs[-_RUNGS:]
         if (
             more[-1] > climbed.steps[-1]
             and (more[-1] * problem.dim) ** 2 <= _WORK
@@ -115,10 +115,11 @@ def _said(
     rungs: Ladder, problem: Problem, order: float | None, subject: dict[str, Any]
 ) -> list[Verdict | NotChecked]:
     found, about = rungs.convergence(), {**subject, "steps": list(rungs.steps)}
-    return [_consistent(rungs, found, problem, about), _order(rungs, found, order, about)]
+    return [_consistent(rungs, found, problem, about), order_verdict(rungs, found, order, about)]
 
 
-def _doubled(top: int) -> tuple[int, ...]:
+def doubled(top: int) -> tuple[int, ...]:
+    """Five step counts, each twice the one before, up to about ``top``."""
     base = max(1, top // 2 ** (_RUNGS - 1))
     return tuple(base * 2**k for k in range(_RUNGS))
 
@@ -137,9 +138,17 @@ def _moves(rungs: Ladder) -> bool:
     return bool(np.linalg.norm(np.diff(rungs.values, axis=0), axis=1).max() > LOUD * rungs.noise)
 
 
-def _order(
+def order_verdict(
     rungs: Ladder, found: Convergence, order: float | None, subject: dict[str, Any]
 ) -> Verdict | NotChecked:
+    """The verdict on the order of what falls along a ladder.
+
+    Args:
+        rungs: signed values at the step counts.
+        found: their convergence.
+        order: declared, or None.
+        subject: of the verdict.
+    """
     if not _moves(rungs):
         reason = "the law moves with the number of steps by less than rounding can: there is no error that could fall"
         return NotChecked(claim="order", subject=subject, reason=reason)
@@ -220,7 +229,7 @@ def _consistent(
             check="floor",
             kind="quadrature",
             measured=measured,
-            allowed=Allowed(0.0, _FLOOR * size),
+            allowed=Allowed(0.0, FLOOR * size),
             n=rungs.rows,
             message=text,
         )
@@ -228,7 +237,7 @@ def _consistent(
 
     said, name = piece(limit[0])
     far = max(float(np.linalg.norm(limit[0] - end.mean)) for end in ends.values())
-    moved = limit[0] + (2 * far + 2 * (_FLOOR * size + 2 * error)) * np.eye(d)[0]
+    moved = limit[0] + (2 * far + 2 * (FLOOR * size + 2 * error)) * np.eye(d)[0]
     wrong, _ = piece(moved)
     refuted = said.outcome is Outcome.REFUTED
     explained = "" if name == "the data" else "; that is explained"

@@ -31,6 +31,7 @@ from .diagnoses import Diagnoses
 from .exact import KnownLaw, Prober, law_verdict
 from .invariance import equivariant
 from .ladder import ladder_verdicts
+from .pushed_ladder import pushed_verdicts
 from .steps import decided_step_order
 
 DEFAULT_PROBLEMS = ("mixture-1d", "gaussian-2d", "mixture-8d")
@@ -41,7 +42,11 @@ _NUMBERS = 100_000_000  #: numbers drawn beyond what an exact sampler needs: mem
 _FINE = Outcome.SUPPORTED
 _UNSTEADY = "the same generator gives other draws, see the verdict on reproducible"
 _FAILED = "the sampler failed: see the verdict on finite"
-_NEEDS_LAW = "needs an output that is an affine map of its noise, on Gaussian data"
+_NEEDS_LAW = (
+    "needs an output that is an affine map of its noise, on Gaussian data, or a deterministic "
+    "sampler in one dimension"
+)
+_NEEDS_MAP = "needs an output that is an affine map of its noise, on Gaussian data"
 
 
 def check_sampler(
@@ -90,8 +95,9 @@ def check_sampler(
 
     Returns:
         A report with the claims ``finite``, ``reproducible``, ``rows-independent``, ``equivariant``, ``law`` (one
-        verdict a problem, step count and clock), on Gaussian data ``consistent`` and ``order``, and for adapters
-        ``clock``; what does not apply stands in ``not_checked``.
+        verdict a problem, step count and clock), ``consistent`` and ``order`` (on Gaussian data, and for deterministic
+        samplers in one dimension), and for adapters ``clock``; what does not apply stands in ``not_checked``. On
+        Gaussian data the error budget stands beside the law, see :func:`error_budget`.
 
     Raises:
         ValueError: unknown problem, bad step counts, tolerance, budget or backend. What the sampler does wrong
@@ -183,19 +189,25 @@ class _Run:
             for claim in ("reproducible", "rows-independent", "equivariant"):
                 yield NotChecked(claim=claim, subject=subject, reason=_FAILED)
         prober = Prober(self.caller, problem, mixing)
-        affine = False
+        kinds: set[str | None] = set()
         causes = Diagnoses(prober, tuple(calls), self.order, self._rungs)
         for law in self._laws(prober, calls, steady):
-            affine |= isinstance(law, Verdict) and law.kinds["strongest"] == "exact"
-            yield causes.told(law) if affine and isinstance(law, Verdict) else law
+            kinds |= {law.kinds["strongest"]} if isinstance(law, Verdict) else set()
+            yield causes.told(law) if "exact" in kinds and isinstance(law, Verdict) else law
         other = self._other_clock()
         if other is not None and calls:
             _, again = finite(other.caller, problem, tuple(calls))
             twin = Prober(other.caller, problem, mixing)
             yield from other._laws(twin, again, steady, sampled=False)
-        if affine:
-            for one in (*self._ladder(prober, subject), self._step_order(causes, subject)):
+        if "exact" in kinds:
+            for one in (
+                *self._ladder(prober, subject, affine=True),
+                self._step_order(causes, subject),
+            ):
                 yield causes.told(one) if isinstance(one, Verdict) else one
+        elif "quadrature" in kinds:
+            yield from self._ladder(prober, subject, affine=False)
+            yield NotChecked(claim="step-order", subject=subject, reason=_NEEDS_MAP)
         else:
             for claim in ("consistent", "order", "step-order"):
                 yield NotChecked(claim=claim, subject=subject, reason=_NEEDS_LAW)
@@ -233,15 +245,17 @@ class _Run:
             else one
         )
 
-    def _ladder(self, prober: Prober, subject: dict[str, Any]) -> Iterator[Verdict | NotChecked]:
-        sampler = self.caller.sampler
-        for one in ladder_verdicts(
-            prober.affine,
-            prober.problem,
-            self.counts[-1],
-            self.order,
-            dict(subject),
-            rungs=self._rungs,
+    def _ladder(
+        self, prober: Prober, subject: dict[str, Any], *, affine: bool
+    ) -> Iterator[Verdict | NotChecked]:
+        sampler, most = self.caller.sampler, self.counts[-1]
+        about = dict(subject)
+        for one in (
+            ladder_verdicts(
+                prober.affine, prober.problem, most, self.order, about, rungs=self._rungs
+            )
+            if affine
+            else pushed_verdicts(prober, most, self.order, about, rungs=self._rungs)
         ):
             if isinstance(one, Verdict) and one.claim == "order" and isinstance(sampler, Adapter):
                 yield _of_library(one, sampler)
