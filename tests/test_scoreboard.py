@@ -81,7 +81,7 @@ def test_there_are_hundreds_of_configurations_each_once():
 
 
 def test_failures_are_told_apart():
-    assert failure(ValueError("no"))["kind"] == "refused"
+    assert failure(ValueError("no"))["kind"] == "ours"
     pytest.importorskip("diffusers")
     refused = measure("diffusers:DPMSolverMultistepScheduler?algorithm_type=dpmsolver")
     assert refused["failures"][0]["kind"] == "refused"

@@ -282,7 +282,7 @@ def _end(laws: Laws, adapter: Adapter) -> dict[str, Any]:
 
 
 def failure(error: BaseException) -> dict[str, Any]:
-    """What failed: its kind (``refused``, ``crash`` or ``nan``), message and place in the library.
+    """What failed: its kind (``refused``, ``crash``, ``nan`` or ``ours``), message and place in the library.
 
     An exception that the library raises itself, in a ``raise`` of its own and with words, refuses the configuration;
     any other is a crash.
@@ -294,8 +294,8 @@ def failure(error: BaseException) -> dict[str, Any]:
     own = [(f, p) for f in frames if (p := _place(f.filename))]
     said = " ".join(str(source).split())[:300]
     found = {"type": type(source).__name__, "message": said, "place": ""}
-    if not own:  # it was refused before the library was reached
-        return {"kind": "refused", **found}
+    if not own:  # our side, before the library was reached
+        return {"kind": "ours", **found}
     frame, place = own[-1]
     found["place"] = f"{place}:{frame.lineno}"
     raised = frame is frames[-1] and (frame.line or "").startswith(("raise ", "assert "))
