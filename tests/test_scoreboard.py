@@ -90,6 +90,23 @@ def test_failures_are_told_apart():
     assert [a["rule"] for a in said] == ["nan"]
 
 
+@pytest.mark.parametrize(
+    "target",
+    [
+        "DDIMScheduler",
+        "DPMSolverMultistepScheduler?use_karras_sigmas=True",
+        "EDMDPMSolverMultistepScheduler",
+        "FlowMatchHeunDiscreteScheduler",
+    ],
+)
+def test_sound_configurations_are_not_accused(target):
+    pytest.importorskip("diffusers")
+    found = measure(f"diffusers:{target}")
+    assert found["exact"]
+    assert found["failures"] == []
+    assert accusations(found) == []
+
+
 def test_orders_of_formulas_are_those_of_the_papers():
     pytest.importorskip("diffusers")
     from scoreproof.validation._scoreboard_formula import formula_order

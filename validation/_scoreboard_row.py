@@ -89,6 +89,8 @@ def _fill(row: dict[str, Any], adapter: Adapter) -> None:
     if laws.exact:
         _told(row, adapter, laws)
         _formula(row, adapter, laws)
+    if laws.exact and not laws.moving:
+        _mixed(row, adapter, laws)
     row["end"] = _end(laws, adapter)
 
 
@@ -258,6 +260,16 @@ def _formula(row: dict[str, Any], adapter: Adapter, laws: Laws) -> None:
         return
     if found is not None:
         row["formula"] = found
+
+
+def _mixed(row: dict[str, Any], adapter: Adapter, laws: Laws) -> None:
+    """Errors of paths on a mixture, whose score is not affine."""
+    from ._scoreboard_mixture import mixture_errors
+
+    try:
+        row["mixture"] = mixture_errors(adapter, laws.problem)
+    except Exception as error:  # on the Gaussian the same call did not fail
+        row["mixture_failed"] = failure(error)["message"]
 
 
 def _end(laws: Laws, adapter: Adapter) -> dict[str, Any]:
