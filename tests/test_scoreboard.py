@@ -81,13 +81,30 @@ def test_there_are_hundreds_of_configurations_each_once():
 
 
 def test_failures_are_told_apart():
-    assert failure(ValueError("no"))["kind"] == "refused"
+    assert failure(ValueError("no"))["kind"] == "ours"
     pytest.importorskip("diffusers")
     refused = measure("diffusers:DPMSolverMultistepScheduler?algorithm_type=dpmsolver")
     assert refused["failures"][0]["kind"] == "refused"
     assert accusations(refused) == []
     said = accusations(measure("diffusers:DDPMScheduler?variance_type=fixed_large_log"))
     assert [a["rule"] for a in said] == ["nan"]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "DDIMScheduler",
+        "DPMSolverMultistepScheduler?use_karras_sigmas=True",
+        "EDMDPMSolverMultistepScheduler",
+        "FlowMatchHeunDiscreteScheduler",
+    ],
+)
+def test_sound_configurations_are_not_accused(target):
+    pytest.importorskip("diffusers")
+    found = measure(f"diffusers:{target}")
+    assert found["exact"]
+    assert found["failures"] == []
+    assert accusations(found) == []
 
 
 def test_orders_of_formulas_are_those_of_the_papers():

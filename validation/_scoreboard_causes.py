@@ -59,7 +59,9 @@ class Cause:
         """Whether a rule's accusation of a row, which all of ``accused`` accuse, falls under this cause."""
         if row["library"] != self.library or row["name"] not in self.classes:
             return False
-        if rule not in self.rules and not (rule in self.also and accused & set(self.rules)):
+        # What one law shows another shows too.
+        followed = rule in (*self.also, "mixture") and accused & set(self.rules)
+        if rule not in self.rules and not followed:
             return False
         chosen = chosen_options(row["target"])
         return all(chosen.get(k, "") in values for k, values in self.options.items())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -169,7 +170,7 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
         "formula": _cell(formula.get("order"), 3),
         "order": _cell(_finite(first.get("order", [None])[0]), 3),
         "order_sigma": _cell(_finite((other or {}).get("order", [None])[0]), 3),
-        "local": ", ".join(f"{float(v):.2f}" for v in first.get("local", ())),
+        "local": ", ".join(_order(float(v)) for v in first.get("local", ())),
         "w2": [_cell(spent.get(str(n), {}).get("w2")) for n in EVALUATIONS],
         "w2_sigma": [
             _cell((other or {}).get("by_evaluations", {}).get(str(n), {}).get("w2"))
@@ -183,6 +184,10 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
         "why": clean(row.get("why", "")),
         "precision": "" if not clocks else "float32" if row.get("single") else "float64",
     }
+
+
+def _order(value: float) -> str:
+    return "\u2013" if math.isnan(value) else f"{value:.2f}"
 
 
 def _finite(value: Any) -> float | None:

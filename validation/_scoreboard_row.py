@@ -89,6 +89,8 @@ def _fill(row: dict[str, Any], adapter: Adapter) -> None:
     if laws.exact:
         _told(row, adapter, laws)
         _formula(row, adapter, laws)
+    if laws.exact and not laws.moving:
+        _mixed(row, adapter, laws)
     row["end"] = _end(laws, adapter)
 
 
@@ -260,6 +262,16 @@ def _formula(row: dict[str, Any], adapter: Adapter, laws: Laws) -> None:
         row["formula"] = found
 
 
+def _mixed(row: dict[str, Any], adapter: Adapter, laws: Laws) -> None:
+    """Errors of paths on a mixture, whose score is not affine."""
+    from ._scoreboard_mixture import mixture_errors
+
+    try:
+        row["mixture"] = mixture_errors(adapter, laws.problem)
+    except Exception as error:  # on the Gaussian the same call did not fail
+        row["mixture_failed"] = failure(error)["message"]
+
+
 def _end(laws: Laws, adapter: Adapter) -> dict[str, Any]:
     """The lowest noise level that the model is asked at, that of the output, and whether the last step moves."""
     levels = sorted(laws.lowest.items())
@@ -282,7 +294,7 @@ def _end(laws: Laws, adapter: Adapter) -> dict[str, Any]:
 
 
 def failure(error: BaseException) -> dict[str, Any]:
-    """What failed: its kind (``refused``, ``crash`` or ``nan``), message and place in the library.
+    """What failed: its kind (``refused``, ``crash``, ``nan`` or ``ours``), message and place in the library.
 
     An exception that the library raises itself, in a ``raise`` of its own and with words, refuses the configuration;
     any other is a crash.
@@ -294,8 +306,8 @@ def failure(error: BaseException) -> dict[str, Any]:
     own = [(f, p) for f in frames if (p := _place(f.filename))]
     said = " ".join(str(source).split())[:300]
     found = {"type": type(source).__name__, "message": said, "place": ""}
-    if not own:  # it was refused before the library was reached
-        return {"kind": "refused", **found}
+    if not own:  # our side, before the library was reached
+        return {"kind": "ours", **found}
     frame, place = own[-1]
     found["place"] = f"{place}:{frame.lineno}"
     raised = frame is frames[-1] and (frame.line or "").startswith(("raise ", "assert "))

@@ -39,6 +39,7 @@ def accusations(row: dict[str, Any]) -> list[dict[str, Any]]:
         found += _out_of_line(one, clock, row)
         found += _floor(one, clock, row)
         found += _stalls(one, clock, row)
+    found += _mixture(row)
     found += _orders(row)
     found += _told(row)
     if row.get("end", {}).get("idle") and not row.get("moving"):
@@ -85,10 +86,14 @@ def _out_of_line(one: dict[str, Any], clock: str, row: dict[str, Any]) -> list[d
         return []
     ratio, count, limit = worst
     text = (
-        f"W2 at {count} steps is {w2[count]:.3g}, {ratio:.2g} times that of its neighbours ({limit:.3g})"
+        f"W2 at {count} steps is {w2[count]:.3g}, {_times(ratio)} times that of its neighbours ({limit:.3g})"
         f"{_on(clock, row)}"
     )
     return [{"rule": "law", "text": text, "size": w2[count] - limit}]
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.2g}"
 
 
 def _floor(one: dict[str, Any], clock: str, row: dict[str, Any]) -> list[dict[str, Any]]:
@@ -133,6 +138,21 @@ def _stalls(one: dict[str, Any], clock: str, row: dict[str, Any]) -> list[dict[s
 def _floor_of(row: dict[str, Any], clock: str) -> bool:
     one = row["clocks"].get(clock)
     return one is None or bool(_floor(one, clock, row))
+
+
+def _mixture(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """Four times as many steps do not bring the paths of a mixture nearer to their ends."""
+    if "mixture" not in row:
+        return []
+    few, many = (float(e) for e in row["mixture"]["errors"])
+    floor = max((_explained(one) for one in row["clocks"].values()), default=0.0)
+    if many <= max(_STILL * few, _STALL * SIZE + floor):
+        return []
+    least, most = row["mixture"]["steps"]
+    text = (
+        f"on a mixture the error of the paths is {few:.3g} at {least} steps, {many:.3g} at {most}"
+    )
+    return [{"rule": "mixture", "text": text, "size": many}]
 
 
 def _orders(row: dict[str, Any]) -> list[dict[str, Any]]:

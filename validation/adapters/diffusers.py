@@ -22,7 +22,16 @@ from .adapter import Adapter, Clock, Gaps, library
 from .brownian import noise_sampler
 from .diffusers_orders import declared
 from .diffusers_refused import REFUSED
-from .families import Curve, Discrete, Family, Flow, Preconditioned, Rising, Trigonometric
+from .families import (
+    Curve,
+    Discrete,
+    Family,
+    Flow,
+    Logged,
+    Preconditioned,
+    Rising,
+    Trigonometric,
+)
 
 _INSTALL = "pip install 'scoreproof[diffusers]'"
 _OWN = {"clock": ("t", "sigma"), "start": ("marginal", "prior")}
@@ -297,7 +306,9 @@ def _family(scheduler: Any, target: str) -> Family:
     signal = getattr(scheduler, "alphas_cumprod", None)
     if signal is None:
         raise bad("target", target, "a scheduler with alphas_cumprod", "it is not driven yet")
-    family = Discrete(np.asarray(signal, dtype=np.float64), explodes=_explodes(scheduler))
+    continuous = config.get("timestep_type") == "continuous"
+    made = Logged if continuous and config.prediction_type == "v_prediction" else Discrete
+    family = made(np.asarray(signal, dtype=np.float64), explodes=_explodes(scheduler))
     if config.get("sigma_min"):  # the end of the grid, where its user names it
         family.t_min = family.level(float(config.sigma_min))
     return family

@@ -116,6 +116,8 @@ def _ends(made: Callable[[], Any], family: Family, common: dict[str, Any]) -> tu
     named = ("sigma_min", "sigma_max", "shift_terminal")
     if any(fresh.config.get(name) is not None for name in named):
         return ()  # the user names other ends than those of training
+    if fresh.config.get("use_flow_sigmas"):
+        return ()  # the constructor lays out the levels of another diffusion
     offset = float(getattr(fresh.config, "steps_offset", 0) or 0)
     before = np.sort([family.tick(family.told(float(t))) for t in trained])
     try:

@@ -104,7 +104,8 @@ class Discrete(Family):
 
     def __init__(self, signal: Vector, *, explodes: bool) -> None:
         # A schedule of zero terminal SNR ends in pure noise, from which no score leads back.
-        kept = np.maximum(np.asarray(signal, dtype=np.float64), 1e-12)
+        # It may also be cut off above the levels before it, which is no diffusion: they are put in order.
+        kept = np.minimum.accumulate(np.maximum(np.asarray(signal, dtype=np.float64), 1e-12))
         self.sde = VP.from_betas(1 - kept / np.concatenate([[1.0], kept[:-1]]))
         self._n, self._explodes = len(kept), explodes
         self._logs = 0.5 * (np.log1p(-kept) - np.log(kept))
@@ -140,6 +141,14 @@ class Discrete(Family):
     def factor(self, time: float) -> float:
         """As in :class:`Family`."""
         return 1 / float(self.sde.kernel(time).scale) if self._explodes else 1.0
+
+
+class Logged(Discrete):
+    """As before with a network on continuous levels, which is told ``log(sigma)/4``."""
+
+    def told(self, t: float) -> float:
+        """As in :class:`Family`."""
+        return self.level(math.exp(4 * t))
 
 
 class Flow(Family):
