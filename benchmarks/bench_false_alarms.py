@@ -1,7 +1,7 @@
 """Streams of correct samplers through the refuting machine: how high its e-value ever gets.
 
 Run ``python benchmarks/bench_false_alarms.py --runs 10000 --jobs 2``: some 20 minutes on two cores. Each stream has
-8,000 draws and a look after every seven per cent; ``P(sup E >= 1/alpha) <= alpha``, so that the count at level alpha
+8,000 draws and a look after every five per cent; ``P(sup E >= 1/alpha) <= alpha``, so that the count at level alpha
 is at most binomial. The effects, their mutants and the evidence of ``check_samples`` are left out; that the e-value is
 the same as its own is measured on one stream of every control.
 """

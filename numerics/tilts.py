@@ -53,9 +53,11 @@ class Tilts:
 
     Args:
         groups: further alternatives: the weight of a group, and its cell masses ``(k, cells)``.
+        fixed: weight of all these against that of the tree of halvings.
     """
 
-    def __init__(self, groups: list[tuple[float, Vector]]) -> None:
+    def __init__(self, groups: list[tuple[float, Vector]], *, fixed: float = 0.75) -> None:
+        self._fixed = fixed
         basis = _polynomials(_ORDERS)
         logs = (_TILTS[:, None, None] * basis).reshape(-1, len(MASS))
         rows = [logs - np.log(np.exp(logs) @ MASS)[:, None]]
@@ -71,13 +73,13 @@ class Tilts:
         self._weight = np.log(np.concatenate(weights))
 
     def log_e(self, counts: Vector, *, any_shape: bool = True) -> Vector:
-        """``log E`` of counts ``(m, cells)``, shape ``(m,)``: fixed alternatives, three to one with the tree."""
+        """``log E`` of counts ``(m, cells)``, shape ``(m,)``: fixed alternatives, and the tree."""
         logs = counts @ self._logs + self._weight
         top = logs.max(axis=1)
         fixed = np.log(np.exp(logs - top[:, None]).sum(axis=1)) + top
-        return (
-            np.logaddexp(fixed + np.log(0.75), tree(counts) + np.log(0.25)) if any_shape else fixed
-        )
+        if not any_shape:
+            return fixed
+        return np.logaddexp(fixed + np.log(self._fixed), tree(counts) + np.log1p(-self._fixed))
 
 
 def _polynomials(orders: int) -> Vector:
@@ -111,7 +113,7 @@ def normal_tilts() -> Tilts:
 
 def whole_tilts() -> Tilts:
     """The same for mixtures on the line as a whole, whose other shapes follow from their score (:mod:`.drifts`)."""
-    return _normal_tilts(wide=0.05, student=0.1, cut=0.4, heavy=0.05)
+    return _normal_tilts(wide=0.04, student=0.08, cut=0.46, heavy=0.04)
 
 
 def _normal_tilts(*, wide: float, student: float, cut: float, heavy: float) -> Tilts:
@@ -144,11 +146,9 @@ def radius_tilts(dim: int) -> Tilts:
     far = 1 + np.array([2.0, 4.0, 8.0]) / np.sqrt(dim)
     factors = np.unique(np.r_[1.25, 1.5, 2.0, 3.0, 0.5, far])
     rare = [
-        _masses(special.chdtr(dim, ends / s**2), w)
-        for w in (0.003, 0.01, 0.03, 0.1)
-        for s in factors
+        _masses(special.chdtr(dim, ends / s**2), w) for w in (0.003, 0.01, 0.03) for s in factors
     ]
-    return Tilts([(0.5, np.asarray(rare))])
+    return Tilts([(0.7, np.asarray(rare))], fixed=0.9)
 
 
 def _tails() -> tuple[Vector, Vector, Vector]:

@@ -21,7 +21,9 @@ _SHAPES = 16  #: coordinates up to which densities of any shape are tried for ea
 #: shifts and logarithms of stretches of a component
 _MOVES = tuple(s * 0.02 * 1.7**k for k in range(6) for s in (1, -1))
 #: weights: one axis of a component moved, stretched; a component stretched; all of them; noise added to all
-_KINDS = np.array([0.35, 0.25, 0.16, 0.12, 0.12])
+_KINDS = np.array([0.44, 0.22, 0.14, 0.1, 0.1])
+#: of the sizes: the smallest take more draws than most runs have
+_SIZED = np.repeat([0.5, 0.8, 1.0, 1.3, 1.4, 1.0], 2)
 _FAR = 12.0
 #: Ratios are kept above one unit of rounding, where ``1 - r`` would be zero: their mean grows by no more than that.
 _LEAST = 2.0**-53
@@ -255,8 +257,13 @@ class Refits:
     def log_e(self) -> float:
         """Family ``refits``."""
         groups = (*self._axes, self._whole, self._all, self._noise)
-        logs = np.array([ep.log_mean(v) for v in groups])
+        logs = np.array([ep.log_mean(_weighted(v)) for v in groups])
         return float(np.logaddexp.reduce(logs + np.log(_KINDS)))
+
+
+def _weighted(logs: Vector) -> Vector:
+    """Logarithms whose mean is that of the given ones with the weights of the sizes along the first axis."""
+    return logs + np.log(_SIZED / _SIZED.mean()).reshape(-1, *([1] * (logs.ndim - 1)))
 
 
 class Triples:

@@ -73,7 +73,7 @@ def test_pairs_and_lag_are_likelihood_ratios_of_bivariate_normals() -> None:
     z = np.random.default_rng(2).standard_normal((30, 2))
     null = stats.norm.logpdf(z).sum()
     direct = []
-    for rho in ep.CORRELATIONS:
+    for rho in ep.PAIRED:
         joint = stats.multivariate_normal(cov=np.array([[1, rho], [rho, 1]]))  # pyright: ignore
         direct.append(joint.logpdf(z).sum() - null)
     # sums of 30 logarithms: rounding of 1e-13

@@ -33,7 +33,7 @@ from .verdict import Mutant, Verdict
 
 _BATCHES = 32  #: calls of ``draw`` that follow a tolerance, of geometrically growing sizes
 _FIRST = 500
-_PACE = 1.07  #: ratio of the looks with ``exact=True``
+_PACE = 1.05  #: ratio of the looks with ``exact=True``
 _CELLS = 1 << 23  #: numbers that one call of ``draw`` is asked for at most
 _MOST = 1_000_000  #: default budgets end here
 _LEAST = 64
@@ -203,7 +203,7 @@ def batch_edges(n: int, dim: int, *, exact: bool) -> np.ndarray:
     """Where batches begin and end: sizes grow geometrically, as far as memory allows."""
     if n <= _FIRST:
         return np.array([0, n])
-    # A run that ends when the e-process says so looks after every seven per cent.
+    # A run that ends when the e-process says so looks after every five per cent.
     count = math.ceil(math.log(n / _FIRST) / math.log(_PACE)) + 1 if exact else _BATCHES
     ends = np.geomspace(_FIRST, n, count).round().astype(int)
     most = max(_FIRST, _CELLS // dim)
