@@ -214,11 +214,11 @@ class Prober:
         Raises:
             Refused: with the reason.
         """
-        return self._pushed(steps, self._run(self.problem, ROWS, steps, NoiseLog(ROWS)))
+        return self._pushed(steps, self.run(self.problem, ROWS, steps, NoiseLog(ROWS)))
 
     def single(self, steps: int) -> bool:
         """Whether draws come in float32."""
-        return self._run(self.problem, ROWS, steps, NoiseLog(ROWS)).single
+        return self.run(self.problem, ROWS, steps, NoiseLog(ROWS)).single
 
     @property
     def quantiles(self) -> Vector:
