@@ -88,8 +88,9 @@ def check_sampler(
 
     Returns:
         A report with the claims ``finite``, ``reproducible``, ``rows-independent``, ``law`` (one verdict a problem,
-        step count and clock), on Gaussian data ``consistent`` and ``order``, and for adapters ``clock``; what does not
-        apply stands in ``not_checked``.
+        step count and clock), on Gaussian data ``consistent``, ``order`` and ``step-order``, and for adapters
+        ``clock``; what does not apply stands in ``not_checked``. Where one of these fails on Gaussian data, its
+        diagnosis names the nearest known mistake (:mod:`scoreproof.validation.fingerprints`) and the first wrong step.
 
     Raises:
         ValueError: unknown problem, bad step counts, tolerance, budget or backend. What the sampler does wrong
