@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,11 @@ from scoreproof.numerics.exponential import Rule
 from scoreproof.numerics.multistep import ExponentialMultistep
 from scoreproof.theory import VE, VP, Gaussian
 from scoreproof.validation import Outcome, Problem, check_sampler
+from scoreproof.validation.adapters.target import sampler_at
 from scoreproof.validation.fingerprints import MUTATIONS, NONE, fingerprints, nearest
+from scoreproof.validation.sampler_checks.calls import Caller
+from scoreproof.validation.sampler_checks.diagnoses import Diagnoses
+from scoreproof.validation.sampler_checks.exact import Prober
 
 from .strangers import STRANGERS
 
@@ -31,7 +36,7 @@ def solved(solver, grid=None):
     return sampler
 
 
-def likely(sampler, problem=SLANTED, steps=8, **given):
+def likely(sampler, problem=SLANTED, steps=8, **given) -> Any:
     law = probe(sampler, problem, steps, rng=np.random.default_rng(0))
     return nearest(law, problem, steps, **given)
 
@@ -92,10 +97,10 @@ def test_the_harness_names_them(sampler, order, slip, solver):
     failed = [v for v in report.verdicts if v.outcome is Outcome.REFUTED]
     assert failed
     for verdict in failed:
-        assert verdict.diagnosis is not None
-        assert slip in verdict.diagnosis.cause
-        assert verdict.diagnosis.distance < 1e-6
-        assert verdict.diagnosis.text.startswith("likely cause: ")
+        diagnosis: Any = verdict.diagnosis
+        assert slip in diagnosis.cause
+        assert diagnosis.distance < 1e-6
+        assert diagnosis.text.startswith("likely cause: ")
     stored = json.loads(report.to_json())["verdicts"]
     assert any(v["diagnosis"] and slip in v["diagnosis"]["cause"] for v in stored)
 
@@ -180,10 +185,11 @@ def test_the_grid_is_seen_from_the_times_told():
             return x
 
         law = probe(wrong, SLANTED, 8, rng=np.random.default_rng(0))
-        found = nearest(law, SLANTED, 8, told=list(told))
+        found: Any = nearest(law, SLANTED, 8, told=list(told))
         assert "lacks the square root of the step (in Euler-Maruyama)" in found.cause
         report = check_sampler(wrong, problems=[SLANTED], steps=(8,), tolerance=0.01)
-        assert "lacks the square root" in report.find("law")[0].diagnosis.cause
+        diagnosis: Any = report.find("law")[0].diagnosis
+        assert "lacks the square root" in diagnosis.cause
 
 
 def test_a_start_of_its_own_is_judged_by_the_law_alone():
@@ -210,3 +216,15 @@ def test_maps_of_different_mutations_differ():
     assert keep.mean() > 0.8
     rounded = {tuple(np.round(row, 9)) for row in images[keep]}
     assert len(rounded) > 0.6 * keep.sum()
+
+
+def test_a_stride_that_is_rounded_down_is_named_in_a_library():
+    """A known mistake of a released scheduler; where the stride divides the schedule it does not show."""
+    pytest.importorskip("diffusers")
+    sampler = sampler_at("diffusers:DDIMScheduler?timestep_spacing=trailing")
+    problem = sampler.truth(SLANTED)
+    prober = Prober(Caller(sampler, "torch"), problem, False)
+    for steps, words in ((10, NONE), (30, "steps go to t - T//n, rounded down")):
+        found: Any = Diagnoses(prober, (steps,), None).likely
+        assert found.cause.startswith(words)
+        assert "DDIM" in found.text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,10 +34,14 @@ def prober(sampler, problem=SLANTED, backend="numpy"):
     return Prober(Caller(sampler, backend), problem, False)
 
 
-def verdict(sampler, order, problem=SLANTED, counts=(16, 32, 64, 128)):
+def verdict(sampler, order, problem=SLANTED, counts=(16, 32, 64, 128)) -> Any:
     probing = prober(sampler, problem)
     path = Path.of(probing, counts)
     return decided_step_order(probing, path, order, {}, finer=True)
+
+
+def wrong(path, order) -> Any:
+    return path.wrong(order)
 
 
 def restricted(problem, t, s):
@@ -116,10 +121,10 @@ def kicked(at, problem_step):
 @pytest.mark.parametrize("share", [0.25, 0.5, 0.75])
 def test_the_first_wrong_step_is_named(share):
     path = Path.of(prober(kicked(share, lambda x: 1.001 * x)))
-    index, said = path.wrong(2.0)
+    index, said = wrong(path, 2.0)
     assert index == int(share * 64)
     assert f"step {index + 1} of 64" in said
-    found = step_order(path, 2.0, {})
+    found: Any = step_order(path, 2.0, {})
     assert found.outcome is Outcome.REFUTED
     assert said in found.diagnosis.text
 
@@ -130,6 +135,7 @@ def test_a_wrong_step_is_named_in_the_verdict_that_fails():
     )
     (found,) = report.find("consistent")
     assert found.outcome is Outcome.REFUTED
+    assert found.diagnosis is not None
     assert "step 33 of 64" in found.diagnosis.text
     assert report.find("step-order")[0].outcome is Outcome.REFUTED
 
@@ -139,7 +145,7 @@ def test_a_wrong_start_is_named():
         x = 1.1 * problem.prior(n, rng=rng)
         return Heun().sample(problem.score, problem.sde, x, problem.times(steps))
 
-    index, said = Path.of(prober(wide)).wrong(2.0)
+    index, said = wrong(Path.of(prober(wide)), 2.0)
     assert index == -1
     assert "the start is off" in said
     # the steps themselves are right
@@ -151,7 +157,8 @@ def test_a_wrong_start_is_named():
 def test_sound_steps_are_not_accused(name, solver):
     path = Path.of(prober(solved(solver), PROBLEMS[name]))
     assert path.wrong(solver.order) is None
-    assert step_order(path, solver.order, {}).outcome is Outcome.SUPPORTED
+    said: Any = step_order(path, solver.order, {})
+    assert said.outcome is Outcome.SUPPORTED
 
 
 def test_an_eighth_of_the_noise_missing_is_a_slower_step():
@@ -175,6 +182,7 @@ def test_the_path_is_in_the_report(tmp_path):
     table = [e for e in found.evidence if not e.deciding]
     assert [e.check for e in table] == [f"step {k} of 16" for k in range(1, 17)]
     assert all("local error" in e.message for e in table)
+    assert found.figure is not None
     assert "local error" in str(found.figure["title"]).lower()
     report.save(tmp_path)
     page = (tmp_path / "index.html").read_text()

@@ -96,8 +96,10 @@ def check_sampler(
     Returns:
         A report with the claims ``finite``, ``reproducible``, ``rows-independent``, ``equivariant``, ``law`` (one
         verdict a problem, step count and clock), ``consistent`` and ``order`` (on Gaussian data, and for deterministic
-        samplers in one dimension), and for adapters ``clock``; what does not apply stands in ``not_checked``. On
-        Gaussian data the error budget stands beside the law, see :func:`error_budget`.
+        samplers in one dimension), ``step-order`` on Gaussian data, and for adapters ``clock``; what does not apply
+        stands in ``not_checked``. On Gaussian data the error budget stands beside the law (:func:`error_budget`), and
+        the diagnosis of what fails names the nearest known mistake (:mod:`scoreproof.validation.fingerprints`) and
+        the first wrong step.
 
     Raises:
         ValueError: unknown problem, bad step counts, tolerance, budget or backend. What the sampler does wrong

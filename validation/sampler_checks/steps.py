@@ -107,7 +107,7 @@ class Path:
         return None
 
 
-def _between(times: Vector, low: float, high: float) -> Vector:
+def _between(times: Vector, low: float, high: float) -> np.ndarray:
     return (times >= low) & (times <= high)
 
 
@@ -186,7 +186,8 @@ def step_order(
 def _piece(counts: Vector, sums: Vector, p: float, coarse: Trajectory) -> Evidence:
     local = [math.log2(a / b) for a, b in pairwise(sums)]
     best = 2 * local[-1] - local[-2]
-    change = abs(best - (2 * local[-2] - local[-3])) + _FINE
+    before = 2 * local[-2] - local[-3] if len(local) > 2 else local[-1]
+    change = abs(best - before) + _FINE
     low, high = min(best - change, local[-1]), max(best + change, local[-1])
     said = ", ".join(f"{v:.2f}" for v in local)
     kind = "flow map" if coarse.deterministic else "marginal"
@@ -257,8 +258,11 @@ def path_or_reason(prober: Prober, rungs: Sequence[int] | None) -> Path | str:
         rungs: an adapter's own step counts, coarse to fine; None for doubled ones, fewer in many dimensions.
     """
     counts = COUNTS if prober.problem.dim <= _FEW else tuple(n // 4 for n in COUNTS)
+    if rungs is not None:
+        # the least number that gives an order with an error, and more where they are cheap
+        counts = tuple(n for k, n in enumerate(rungs) if k < 3 or n <= counts[-1] + 1)
     try:
-        return Path.of(prober, counts if rungs is None else tuple(rungs[: len(COUNTS)]))
+        return Path.of(prober, counts)
     except Refused as error:
         return f"the states on the way cannot be read off the calls of the model: {error}"
 

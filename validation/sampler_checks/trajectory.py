@@ -269,7 +269,7 @@ def _step(t: float, s: float, base: Vector, responses: Vector) -> Step:
     return Step(t, s, gain, base[1] - gain @ base[0], fresh.T @ fresh, past)
 
 
-def _loud(rows: Vector) -> Vector:
+def _loud(rows: Vector) -> np.ndarray:
     """Rows that are there: noise that was forgotten long ago leaves numbers near the least ones that exist."""
     sizes = np.abs(rows).max(axis=1)
     return sizes > 1e-14 * sizes.max()
@@ -281,8 +281,8 @@ def _fitted(now: Vector, then: Vector) -> Vector:
         q, r = np.linalg.qr(now)
         sizes = np.abs(np.diag(r))
         if sizes.min() > 1e-9 * sizes.max():
-            return np.linalg.solve(r, q.T @ then).T
-    return np.linalg.lstsq(now, then, rcond=None)[0].T
+            return np.asarray(np.linalg.solve(r, q.T @ then).T, dtype=np.float64)
+    return np.asarray(np.linalg.lstsq(now, then, rcond=None)[0].T, dtype=np.float64)
 
 
 def _gap(mean: Vector, covariance: Vector, exact: EigenLaw) -> float:
