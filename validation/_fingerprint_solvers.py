@@ -254,7 +254,11 @@ REFERENCES = (
         "exponential Euler on the reverse SDE", exponential_euler, 1.0, NOISE + SINGLE, draws=1
     ),
     Reference(
-        "ancestral steps with a Langevin corrector", corrected, 1.0, NOISE + SINGLE, draws=2
+        "ancestral steps with a Langevin corrector (biased by design)",
+        corrected,
+        1.0,
+        NOISE + SINGLE,
+        draws=2,
     ),
 )
 
