@@ -192,6 +192,15 @@ def test_the_path_is_in_the_report(tmp_path):
     assert undeclared.find("step-order")[0].role == "informative"
 
 
+def test_a_process_of_its_own_tells_the_same_states():
+    here, there = (
+        follow(Prober(Caller(solved(Heun()), timeout=limit), SLANTED, False), 8)
+        for limit in (None, 60.0)
+    )
+    np.testing.assert_array_equal(there.base, here.base)
+    np.testing.assert_array_equal(there.local, here.local)
+
+
 def test_torch_gives_the_same_path():
     ours = follow(prober(solved(Ancestral())), 8)
     theirs = follow(prober(solved(Ancestral()), backend="torch"), 8)

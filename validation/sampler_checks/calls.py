@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from .._user_code import as_draws, call_user, library_of
 from ..problems import Problem
 
 Sampler = Callable[..., Any]
+Seen = Sequence[tuple[float, Vector]]
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,14 @@ class Call:
         evaluations: calls of the score, denoiser, noise or velocity.
         single: whether the draws came in float32.
         log: the noise that was drawn, if it was listened to.
+        seen: times and rows that the model was asked for, if the problem kept them (:class:`.trajectory.Watched`).
     """
 
     draws: Vector
     evaluations: int
     single: bool
     log: NoiseLog | None = None
+    seen: Seen = ()
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ class Caller:
         Raises:
             UserCodeError: it raised, hung, or returned NaN or the wrong shape.
         """
-        answer, evaluations, heard = call_user(
+        answer, evaluations, heard, seen = call_user(
             _run,
             self.sampler,
             problem.fresh(),
@@ -101,7 +104,7 @@ class Caller:
             timeout=self.timeout,
         )
         draws, single = as_draws(answer, n, problem.dim, name="the sampler")
-        return Call(draws, evaluations, single, heard)
+        return Call(draws, evaluations, single, heard, seen)
 
     def source(self, problem: Problem, steps: int) -> Callable[..., Any]:
         """``draw(n, *, rng) -> (n, d)`` of the sampler at ``steps`` steps, for :func:`check_samples`."""
@@ -142,7 +145,7 @@ def _run(
     rng: Any,
     state: int,
     log: NoiseLog | None,
-) -> tuple[Any, int, NoiseLog | None]:
+) -> tuple[Any, int, NoiseLog | None, Seen]:
     np.random.seed(state)  # noqa: NPY002 (whoever calls this puts the global states back)
     random.seed(state)
     torch = sys.modules.get("torch")
@@ -153,4 +156,5 @@ def _run(
     else:
         with tapped(rng, log) as given:
             answer = sampler(problem, n, steps=steps, rng=given)
-    return answer, problem.evaluations, log
+    # A call in a process of its own fills copies: what they hold goes back with the answer.
+    return answer, problem.evaluations, log, getattr(problem, "seen", ())

@@ -335,9 +335,12 @@ class _Run:
 
 
 def _of_library(order: Verdict, sampler: Adapter) -> Verdict:
-    """The order with the sentence that declares it; the formula is judged only where both ends of the grid stay."""
+    """The order with the sentence that declares it; the formula is judged only where both ends of the grid stay.
+
+    A function of the user's has no such sentence: the order is what the caller asks of it.
+    """
     source = (sampler.order_quote,) if sampler.order_quote else ()
-    if sampler.fixed_ends:
+    if sampler.fixed_ends or not source:
         return replace(order, source=source)
     return replace(
         order,

@@ -27,6 +27,7 @@ from ...theory.protocols import Array, Vector
 from .._problem_fields import Field, row_times
 from ..problems import Problem
 from .behaviour import ROWS
+from .calls import Call, Seen
 from .exact import Prober
 
 _MOST = 40_000_000  #: numbers in all states of one run
@@ -180,9 +181,8 @@ def times_told(prober: Prober, steps: int) -> tuple[float, ...] | None:
     Raises:
         Refused: the sampler fails.
     """
-    watched = Watched.of(prober.problem)
-    prober.run(watched, ROWS, steps, NoiseLog(ROWS))
-    told = tuple(t for t, _ in watched.seen)
+    call = prober.run(Watched.of(prober.problem), ROWS, steps, NoiseLog(ROWS))
+    told = tuple(t for t, _ in call.seen)
     return told if told and all(map(math.isfinite, told)) else None
 
 
@@ -193,34 +193,33 @@ def follow(prober: Prober, steps: int) -> Trajectory:
         Refused: no affine map, calls that are not the same number at every step, or too many numbers.
     """
     problem = prober.problem
-    ordinary = Watched.of(problem)
-    log = prober.run(ordinary, ROWS, steps, NoiseLog(ROWS)).log
+    ordinary = prober.run(Watched.of(problem), ROWS, steps, NoiseLog(ROWS))
+    log = ordinary.log
     assert log is not None  # it was given
     if log.others:
         raise Refused(f"randomness other than normals: {', '.join(log.others[:3])}")
     total, calls = log.coordinates, len(ordinary.seen)
     if not calls:
-        raise Refused("no call of the model was seen (they are made in another process)")
+        raise Refused("no call of the model was seen")
     if calls * (total + 1) * problem.dim > _MOST:
         raise Refused(f"the states of {steps} steps are more than {_MOST:.0e} numbers")
     plan = Plan(rows_for(total), 0, total, total, prober.caller.seed)
-    watched, out = _designed(prober, plan, steps)
+    out = _designed(prober, plan, steps)
     assert out.log is not None
     if out.log.quick and out.log.coordinates != total:
-        watched, out = _designed(prober, replace(plan, thorough=True), steps)
+        out = _designed(prober, replace(plan, thorough=True), steps)
         assert out.log is not None
-    if out.log.coordinates != total or len(watched.seen) != calls:
+    if out.log.coordinates != total or len(out.seen) != calls:
         raise Refused("draws or calls of the model depend on the number of rows")
-    return _arranged(problem, steps, watched.seen, out.draws, plan, out.log)
+    return _arranged(problem, steps, out.seen, out.draws, plan, out.log)
 
 
-def _designed(prober: Prober, plan: Plan, steps: int) -> tuple[Watched, Any]:
-    watched = Watched.of(prober.problem)
-    return watched, prober.run(watched, plan.rows, steps, NoiseLog(plan.rows, plan))
+def _designed(prober: Prober, plan: Plan, steps: int) -> Call:
+    return prober.run(Watched.of(prober.problem), plan.rows, steps, NoiseLog(plan.rows, plan))
 
 
 def _arranged(
-    problem: Problem, steps: int, seen: list[tuple[float, Vector]], output: Vector, plan: Plan,
+    problem: Problem, steps: int, seen: Seen, output: Vector, plan: Plan,
     log: NoiseLog,
 ) -> Trajectory:  # fmt: skip
     told = tuple(t for t, _ in seen)
