@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -294,11 +295,12 @@ def test_the_report_says_the_budget(tmp_path):
         assert budget.sentence() in verdict.finding
     charted = [v for v in laws if v.figure]
     assert [v.subject["steps"] for v in charted] == [32, 64]
-    assert charted[0].figure["panels"][-1]["title"].startswith("What a score error costs")
-    assert [p["kind"] for p in charted[0].figure["panels"]] == ["bars", "bars", "bars", "lines"]
+    chart: Any = charted[0].figure
+    assert chart["panels"][-1]["title"].startswith("What a score error costs")
+    assert [p["kind"] for p in chart["panels"]] == ["bars", "bars", "bars", "lines"]
     # stacked bars add up to the difference of the whole, to the four digits that are kept
     budget = error_budget(solved(DDIM()), USUAL, 32, bands=0)
-    piles = np.sum([s["values"] for s in charted[0].figure["panels"][1]["series"]], axis=0)
+    piles = np.sum([s["values"] for s in chart["panels"][1]["series"]], axis=0)
     assert piles == pytest.approx(np.diag(budget.whole.spread) / budget.chain.variances, rel=1e-3)
     assert Report.from_json(report.to_json()).to_json() == report.to_json()
     page = (report.save(tmp_path) / "index.html").read_text()

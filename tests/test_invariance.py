@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,7 +45,7 @@ def solved(solver, change=lambda x: x):
     return sampler
 
 
-def equivariance(sampler, problem, **given):
+def equivariance(sampler, problem, **given) -> Any:
     report = check_sampler(
         sampler, problems=[problem], steps=(8,), tolerance=0.4, budget=200, **given
     )
@@ -254,7 +255,7 @@ def test_inverses_that_fail():
     verdict = check_inverse(ddim, lambda problem, x, *, steps: x[:1], PLANE)
     assert verdict.outcome is Outcome.ERROR
     with pytest.raises(ValueError, match="inverse: got int"):
-        check_inverse(ddim, 3, PLANE)
+        check_inverse(ddim, 3, PLANE)  # type: ignore[arg-type]
 
 
 def flow(problem):

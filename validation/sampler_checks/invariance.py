@@ -44,6 +44,7 @@ class _Motion:
             law.means @ q.T + self.shift,
             np.stack([_symmetric(q @ c @ q.T) for c in law.covariances]),
         )
+        start: Any = problem.start
         return Problem(
             problem.name,
             moved,
@@ -51,7 +52,7 @@ class _Motion:
             t_min=problem.t_min,
             t_max=problem.t_max,
             shape=problem.shape,
-            start=problem.start,
+            start=start,
         )
 
 
@@ -84,7 +85,7 @@ def equivariant(
         return NotChecked(**bare, reason=f"more than {_MOST} dimensions are not turned")
     noisy = first.log is None or any(not draw.start for draw in first.log.draws)
     try:
-        noisy = noisy and not _idle(caller, problem, steps)
+        noisy = noisy and (mixing is None or not _idle(caller, problem, steps))
     except UserCodeError as error:
         failed = Evidence.error("rotation", str(error))
         return Verdict(**bare, role="informative", evidence=(failed,))
