@@ -71,8 +71,9 @@ class RefutingMachine:
         self.curvature = Curvature(d) if 2 <= d <= _CURVED else None
         self._mixing: Mixing | None = None
         self._refits: Refits | None = None
-        one = frame is not None and frame.mean is not None
-        self._drifts = GaussianDrifts(frame.spectrum, frame.mean) if one else None
+        self._drifts: GaussianDrifts | None = None
+        if frame is not None and frame.mean is not None:
+            self._drifts = GaussianDrifts(frame.spectrum, frame.mean)
         self._learned = np.zeros(4)  # draws, along the mean, squares along the extreme axes
 
     @property
