@@ -175,7 +175,7 @@ def _orders(row: dict[str, Any]) -> list[dict[str, Any]]:
             return [{"rule": "order", "text": text, "size": declared - best}]
         return []
     clocks = row.get("clocks", {})
-    one = clocks.get("sigma") or clocks.get("t") or {}
+    one = next((c for k in ("sigma", "t") if "order" in (c := clocks.get(k, {}))), {})
     high = float(one.get("order", [math.nan] * 3)[2])
     if not one.get("fixed_ends") or not math.isfinite(high):
         return []
