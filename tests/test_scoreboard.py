@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import re
 import runpy
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from scoreproof.validation._scoreboard_page import render
 from scoreproof.validation._scoreboard_problem import Closed, space
 from scoreproof.validation._scoreboard_row import failure, measure
 from scoreproof.validation._scoreboard_rules import accusations, judged
+from scoreproof.validation.provenance import version
 from scoreproof.validation.scoreboard import plain, run_scoreboard
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -196,6 +199,33 @@ def test_causes_are_whole_and_have_their_scripts():
         # What is called a defect is shown.
         assert cause.script or cause.kind == causes.LIMIT, cause.name
     assert {p.stem for p in SCRIPTS} == {c.name for c in causes.causes() if c.script}
+
+
+PINNED = {"diffusers": "0.42.1", "azula": "0.11.1"}
+
+
+@pytest.mark.parametrize("library", PINNED)
+def test_causes_quote_the_documentation_and_point_into_the_source(library):
+    if version(library) != PINNED[library]:
+        pytest.skip(f"needs {library} {PINNED[library]}")
+    home = Path(importlib.util.find_spec(library).origin).parent
+
+    def words(text):
+        return " ".join(re.findall(r"\w+", re.sub(r"\]\(https?://[^)]*\)", "", text))).lower()
+
+    whole = " ".join(words(p.read_text("utf-8")) for p in sorted(home.rglob("*.py")) if near(p))
+    for cause in causes.causes():
+        if cause.library != library:
+            continue
+        for quoted in re.findall("“([^”]*)”", cause.quote):
+            assert words(quoted) in whole, cause.name
+        name, line = cause.place.split(":")
+        lines = (home.parent / name).read_text("utf-8").splitlines()
+        assert lines[int(line) - 1].strip(), cause.name
+
+
+def near(path):
+    return "schedulers" in path.parts or "azula" in path.parts
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda p: p.stem)

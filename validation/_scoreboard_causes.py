@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -33,7 +33,7 @@ class Cause:
         classes: names that it concerns.
         rules: rules that it explains.
         also: rules that it explains where one of ``rules`` accuses the same row.
-        options: option to the values of which one must be set; ``""`` stands for an option that is left out.
+        options: alternatives; each maps options to the values of which one must be set.
         place: file and line of the cause.
         cause: what the source does, and what would be right.
         quote: sentence of the documentation, with its place.
@@ -51,7 +51,7 @@ class Cause:
     cause: str
     quote: str = ""
     also: tuple[str, ...] = ()
-    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    options: tuple[Mapping[str, list[str]], ...] = ()
     issues: tuple[str, ...] = ()
     script: bool = True
 
@@ -64,7 +64,9 @@ class Cause:
         if rule not in self.rules and not followed:
             return False
         chosen = chosen_options(row["target"])
-        return all(chosen.get(k, "") in values for k, values in self.options.items())
+        return not self.options or any(
+            all(chosen.get(k, "") in values for k, values in one.items()) for one in self.options
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """For the JSON."""
@@ -91,10 +93,7 @@ def chosen_options(target: str) -> dict[str, str]:
 def causes() -> tuple[Cause, ...]:
     """All entries, in the order in which they are asked."""
     text = (resources.files(__package__ or __name__) / "scoreboard_causes.json").read_text("utf-8")
-    return tuple(Cause(**{k: _frozen(v) for k, v in one.items()}) for one in json.loads(text))
-
-
-def _frozen(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: tuple(v) for k, v in value.items()}
-    return tuple(value) if isinstance(value, list) else value
+    return tuple(
+        Cause(**{k: tuple(v) if isinstance(v, list) else v for k, v in one.items()})
+        for one in json.loads(text)
+    )

@@ -76,10 +76,10 @@ def _out_of_line(one: dict[str, Any], clock: str, row: dict[str, Any]) -> list[d
     for count, value in w2.items():
         if count < (_MANY if count in EVEN else _LAW_FROM):
             continue
-        near = [k for k in w2 if k in EVEN and k != count]
-        below = max((k for k in near if k < count), default=None)
-        above = min((k for k in near if k > count), default=None)
-        limit = max((w2[k] for k in (below, above) if k is not None), default=math.inf)
+        near = sorted(k for k in w2 if k in EVEN and k != count)
+        # Two below: steps that come in pairs end otherwise at odd counts.
+        around = [k for k in near if k < count][-2:] + [k for k in near if k > count][:1]
+        limit = max((w2[k] for k in around), default=math.inf)
         if value > _LINE * limit + slack and (worst is None or value / limit > worst[0]):
             worst = value / limit, count, limit
     if worst is None:
@@ -145,6 +145,8 @@ def _mixture(row: dict[str, Any]) -> list[dict[str, Any]]:
     if "mixture" not in row:
         return []
     few, many = (float(e) for e in row["mixture"]["errors"])
+    if not math.isfinite(few + many):
+        return []  # the Gaussian says so too
     floor = max((_explained(one) for one in row["clocks"].values()), default=0.0)
     if many <= max(_STILL * few, _STALL * SIZE + floor):
         return []
@@ -173,7 +175,7 @@ def _orders(row: dict[str, Any]) -> list[dict[str, Any]]:
             return [{"rule": "order", "text": text, "size": declared - best}]
         return []
     clocks = row.get("clocks", {})
-    one = clocks.get("sigma") or clocks.get("t") or {}
+    one = next((c for k in ("sigma", "t") if "order" in (c := clocks.get(k, {}))), {})
     high = float(one.get("order", [math.nan] * 3)[2])
     if not one.get("fixed_ends") or not math.isfinite(high):
         return []

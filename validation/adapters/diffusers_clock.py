@@ -114,7 +114,8 @@ def _ends(made: Callable[[], Any], family: Family, common: dict[str, Any]) -> tu
     if trained is None or size is None or family.unit != "timesteps" or len(trained) != size:
         return ()
     named = ("sigma_min", "sigma_max", "shift_terminal")
-    if any(fresh.config.get(name) is not None for name in named):
+    clipped = float(fresh.config.get("lambda_min_clipped", -np.inf)) > -np.inf
+    if clipped or any(fresh.config.get(name) is not None for name in named):
         return ()  # the user names other ends than those of training
     if fresh.config.get("use_flow_sigmas"):
         return ()  # the constructor lays out the levels of another diffusion
