@@ -217,7 +217,8 @@ def band_edges(reverse: GaussianReverse, t_max: float, t_min: float, bands: int)
     sde = reverse.sde
     ends = np.log([float(sde.noise_level(t)) for t in (t_max, t_min)])
     inner = [
-        float(sde.time_of_noise_level(k)) for k in np.exp(np.linspace(*ends, bands + 1)[1:-1])
+        float(sde.time_of_noise_level(k))
+        for k in np.exp(np.linspace(ends[0], ends[1], bands + 1)[1:-1])
     ]
     return np.array([t_max, *inner, t_min])
 
