@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import json
 import re
 import runpy
@@ -114,6 +114,7 @@ def test_orders_of_formulas_are_those_of_the_papers():
     pytest.importorskip("diffusers")
     from scoreproof.validation._scoreboard_formula import formula_order
     from scoreproof.validation.adapters import sampler_at
+    from scoreproof.validation.adapters.diffusers import SchedulerAdapter
 
     for name, wanted in (
         ("EulerDiscreteScheduler", 1.0),
@@ -122,7 +123,9 @@ def test_orders_of_formulas_are_those_of_the_papers():
         ("UniPCMultistepScheduler?solver_order=3", 4.0),
         ("LMSDiscreteScheduler", 4.0),
     ):
-        found = formula_order(sampler_at(f"diffusers:{name}"), space(), single=False)
+        sampler = sampler_at(f"diffusers:{name}")
+        assert isinstance(sampler, SchedulerAdapter)
+        found = formula_order(sampler, space(), single=False)
         assert found is not None
         # Local orders are p + O(h) at steps of .03 in log-SNR.
         assert found["order"] == pytest.approx(wanted, abs=0.12), name
@@ -208,7 +211,7 @@ PINNED = {"diffusers": "0.42.1", "azula": "0.11.1"}
 def test_causes_quote_the_documentation_and_point_into_the_source(library):
     if version(library) != PINNED[library]:
         pytest.skip(f"needs {library} {PINNED[library]}")
-    home = Path(importlib.util.find_spec(library).origin).parent
+    home = Path(importlib.import_module(library).__file__ or "").parent
 
     def words(text):
         return " ".join(re.findall(r"\w+", re.sub(r"\]\(https?://[^)]*\)", "", text))).lower()

@@ -93,7 +93,8 @@ def chosen_options(target: str) -> dict[str, str]:
 def causes() -> tuple[Cause, ...]:
     """All entries, in the order in which they are asked."""
     text = (resources.files(__package__ or __name__) / "scoreboard_causes.json").read_text("utf-8")
-    return tuple(
-        Cause(**{k: tuple(v) if isinstance(v, list) else v for k, v in one.items()})
-        for one in json.loads(text)
-    )
+    return tuple(Cause(**_frozen(one)) for one in json.loads(text))
+
+
+def _frozen(one: dict[str, Any]) -> dict[str, Any]:
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in one.items()}

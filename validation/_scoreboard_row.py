@@ -31,6 +31,7 @@ _COARSE = (
     100,
     200,
 )  #: where noise on the way makes laws dear: counts that are there anyway
+_GROUPED = (24, 48, 96, 192)  #: whole groups of two and three steps
 _CLOCKED = (13, 30)  #: step counts at which the clock is read
 _FALLBACKS = (FIRST, 10, 20)  #: where the first look fails
 _SAMPLED = (7, 10, 13, 20, 30, 50, 100, 150, 300)  #: counts where laws are sampled
@@ -172,7 +173,9 @@ def _climb(
 ) -> None:
     """Local orders at refined grids, and the limit of many steps."""
     most = 260 if whole else 140
-    rungs = _COARSE if laws.moving else adapter.rungs or RUNGS
+    grouped = hasattr(getattr(adapter, "_template", None), "order_list")
+    coarse = _GROUPED if grouped else _COARSE
+    rungs = coarse if laws.moving else adapter.rungs or RUNGS
     rungs = tuple(k for i, k in enumerate(rungs) if k <= most or i < 4)
     known = [_note(laws, k, {"w2": {}, "evaluations": {}}, row) for k in rungs]
     if any(law is None for law in known):

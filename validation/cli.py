@@ -65,11 +65,12 @@ def _root(
 ) -> None:
     """Checks score-based diffusion models: their formulas, their samplers, their networks.
 
-    Six things to do: `scoreproof validate` decides every claim and writes a report;
+    Seven things to do: `scoreproof validate` decides every claim and writes a report;
     `scoreproof claims` lists the claims with their last outcomes;
     `scoreproof derive NAME` proves a formula step by step;
     `scoreproof check-sampler TARGET` holds a sampler against exact truth;
     `scoreproof compare TARGET TARGET` draws error against work;
+    `scoreproof scoreboard` holds every sampler of four libraries against it;
     `scoreproof report FILE` makes the page of a stored report again.
     """
     if context.invoked_subcommand is None:

@@ -172,11 +172,12 @@ def _line(line: str) -> dict[str, Any] | None:
 
 
 def plain(value: Any) -> Any:
-    """Numbers that are not finite as strings, as in all reports."""
+    """Numbers of eight digits; those that are not finite as strings, as in all reports."""
     if isinstance(value, dict):
         return {k: plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [plain(v) for v in value]
     if isinstance(value, float) and not math.isfinite(value):
         return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
-    return value
+    # Eight digits: more are rounding, which differs between machines.
+    return float(f"{value:.8g}") if isinstance(value, float) else value
