@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from ...numerics.convergence import LOUD, Convergence, converge
 from ...numerics.distances import GaussianGap
 from ...numerics.exact_law import AffineLaw, Refused
 from ...numerics.gaussian_law import Affine, EigenLaw, GaussianReverse
+from ...numerics.strong_order import Strong, strong_order
 from ...theory.mixtures import Gaussian
 from ...theory.protocols import Vector
 from ..evidence import Allowed, Evidence, Measured, Outcome
@@ -57,9 +58,12 @@ class Ladder:
 
     def convergence(self) -> Convergence:
         """Order and limit."""
-        # Counts that halve whole strides are doubled up to one.
-        doubled = [self.steps[0] * 2**k for k in range(len(self.steps))]
-        return converge(self.values, doubled, noise=self.noise)
+        return converge(self.values, self.counts, noise=self.noise)
+
+    @property
+    def counts(self) -> list[int]:
+        """The counts, doubled: those that halve whole strides are up to one."""
+        return [self.steps[0] * 2**k for k in range(len(self.steps))]
 
 
 def ladder_verdicts(
@@ -115,7 +119,13 @@ def _said(
     rungs: Ladder, problem: Problem, order: float | None, subject: dict[str, Any]
 ) -> list[Verdict | NotChecked]:
     found, about = rungs.convergence(), {**subject, "steps": list(rungs.steps)}
-    return [_consistent(rungs, found, problem, about), order_verdict(rungs, found, order, about)]
+    weak = order_verdict(rungs, found, order, about)
+    strong = strong_order(rungs.laws, rungs.counts) if rungs.laws else None
+    if isinstance(weak, Verdict) and strong is not None:
+        piece = _path(rungs, strong)
+        said = f"{weak.finding}; {piece.message}"
+        weak = replace(weak, evidence=(*weak.evidence, piece), finding=said)
+    return [_consistent(rungs, found, problem, about), weak]
 
 
 def doubled(top: int) -> tuple[int, ...]:
@@ -207,6 +217,22 @@ def _slope(rungs: Ladder, found: Convergence, p: float) -> Evidence:
         allowed=Allowed(p - _SLACK, math.inf),
         n=rungs.rows,
         message=text,
+    )
+
+
+def _path(rungs: Ladder, strong: Strong) -> Evidence:
+    """The order of the path for given noise; none is asked of a sampler, so that it decides nothing."""
+    found = strong.convergence
+    local = ", ".join(f"{v:.2f}" for v in found.local)
+    return Evidence(
+        check="strong-order",
+        kind="quadrature",
+        deciding=False,
+        measured=Measured(found.order, found.low, found.high),
+        allowed=Allowed(0.0, math.inf),
+        n=rungs.rows,
+        message=f"for the same noise the path has local orders {local}, and at {rungs.steps[-1]} steps is "
+        f"{strong.gaps[-1]:.2g} away from that of half as many",
     )
 
 
