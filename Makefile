@@ -57,9 +57,9 @@ ledger: $(VENV)/.core
 	cp .ledger/ledger.html docs/ledger.html
 	cp -r .ledger/derivations docs/derivations
 
-# Goes on with the rows of an interrupted or earlier run of the same releases.
+# An interrupted run has left its rows, and is gone on with.
 scoreboard: peers
-	$(BIN)/scoreproof scoreboard --out docs --resume
+	$(BIN)/scoreproof scoreboard --out docs $$(test -f docs/scoreboard.jsonl && echo --resume)
 
 clean:
 	rm -rf $(VENV) .typing .ledger build *.egg-info $(OUT)

@@ -140,10 +140,10 @@ def _measured(targets: list[str], jobs: int, limit: float) -> Iterable[dict[str,
 def _kept(
     journal: Path, board: Path, key: dict[str, Any]
 ) -> tuple[dict[str, dict[str, Any]], float]:
-    """Rows of an earlier run with the same releases, and the seconds that they took."""
+    """Rows of an interrupted run with the same releases, else of a finished one, and the seconds that they took."""
     rows: dict[str, dict[str, Any]] = {}
     spent = 0.0
-    if board.is_file():
+    if board.is_file() and not journal.is_file():
         stored = json.loads(board.read_text("utf-8"))
         before = stored.get("provenance", {})
         found = {
