@@ -151,10 +151,9 @@ def test_where_there_is_nothing_to_measure():
 
 
 def test_rounding_widens_the_interval_of_the_order():
-    n = 16 * 2 ** np.arange(5)
-    values = (3 / n)[:, None]
-    quiet, loud = (converge(values, n, noise=r) for r in (0.0, 1e-3))
+    values = (3 / np.array(STEPS))[:, None]
+    quiet, loud = (converge(values, STEPS, noise=r) for r in (0.0, 1e-3))
     assert quiet.low <= 1 <= quiet.high and quiet.high - quiet.low < 0.05
     # The last difference, 3 / 256, is off by at most 2e-3: a sixth of it, and of log2 a quarter, twice.
     assert loud.low < 0.5 and loud.high > 1.5
-    assert math.isnan(converge(values, n, noise=0.02).order)
+    assert math.isnan(converge(values, STEPS, noise=0.02).order)
