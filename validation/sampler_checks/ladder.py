@@ -89,26 +89,48 @@ def ladder_verdicts(
     top = max(2 * most, LEAST)
     while (top * problem.dim) ** 2 > _WORK and top > LEAST:
         top //= 2
-    about = dict(subject)
+    laws: dict[int, AffineLaw] = {}
+
+    def decide(steps: tuple[int, ...]) -> list[Verdict | NotChecked]:
+        return _said(_climb(known, steps, laws), problem, order, dict(subject))
+
+    return settled(
+        decide, top, subject, rungs=rungs, within=lambda n: (n * problem.dim) ** 2 <= _WORK
+    )
+
+
+def settled(
+    decide: Callable[[tuple[int, ...]], list[Verdict | NotChecked]],
+    top: int,
+    subject: dict[str, Any],
+    *,
+    rungs: tuple[int, ...] | None,
+    within: Callable[[int], bool] = lambda n: True,
+) -> list[Verdict | NotChecked]:
+    """Verdicts on consistency and order at five step counts; at finer ones where those leave something open.
+
+    Args:
+        decide: the two verdicts from step counts; raises Refused.
+        top: about the largest count to begin with.
+        subject: of what is not checked.
+        rungs: as for :func:`ladder_verdicts`.
+        within: whether so many steps can be afforded.
+    """
+    first = doubled(top) if rungs is None else rungs[:_RUNGS]
+    more = doubled(4 * top) if rungs is None else rungs[-_RUNGS:]
     try:
-        climbed = _climb(known, doubled(top) if rungs is None else rungs[:_RUNGS])
-        said = _said(climbed, problem, order, about)
-        more = doubled(4 * top) if rungs is None else rungs[-_RUNGS:]
-        if (
-            more[-1] > climbed.steps[-1]
-            and (more[-1] * problem.dim) ** 2 <= _WORK
-            and any(map(_open, said))
-        ):
-            # Signs that still change, and limits that are still far off, settle with finer steps.
-            with suppress(Refused):  # what was said stays
-                again = _said(_climb(known, more, climbed), problem, order, about)
-                said = [new if _open(old) else old for old, new in zip(said, again, strict=True)]
-        return said
+        said = decide(first)
     except Refused as error:
-        reason = f"needs the exact law at other step counts too: {error}"
+        reason = f"needs the output at other step counts too: {error}"
         return [
             NotChecked(claim=c, subject=subject, reason=reason) for c in ("consistent", "order")
         ]
+    if more[-1] > first[-1] and within(more[-1]) and any(map(_open, said)):
+        # Signs that still change, and limits that are still far off, settle with finer steps.
+        with suppress(Refused):  # what was said stays
+            again = decide(more)
+            said = [new if _open(old) else old for old, new in zip(said, again, strict=True)]
+    return said
 
 
 def _open(one: Verdict | NotChecked) -> bool:
@@ -134,10 +156,12 @@ def doubled(top: int) -> tuple[int, ...]:
     return tuple(base * 2**k for k in range(_RUNGS))
 
 
-def _climb(known: Known, steps: tuple[int, ...], before: Ladder | None = None) -> Ladder:
-    """The laws at these step counts; those of ``before`` are not asked for again."""
-    laws = {} if before is None else dict(zip(before.steps, before.laws, strict=True))
-    found = tuple(laws[n] if n in laws else known(n).law for n in steps)
+def _climb(known: Known, steps: tuple[int, ...], laws: dict[int, AffineLaw]) -> Ladder:
+    """The laws at these step counts; those in ``laws`` are not asked for again, the others are put there."""
+    for n in steps:
+        if n not in laws:
+            laws[n] = known(n).law
+    found = tuple(laws[n] for n in steps)
     values = np.stack([np.concatenate([law.offset, law.covariance.ravel()]) for law in found])
     # The radius is one of roots; the covariance moves by twice the deviation as much.
     noise = max(law.radius * (1 + 2 * math.sqrt(np.trace(law.covariance))) for law in found)

@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 
 from ...numerics.convergence import Convergence
-from ...numerics.exact_law import Refused
 from ...theory.mixtures import GaussianMixture
 from ...theory.protocols import Vector
 from ..evidence import Allowed, Evidence, Measured, Outcome
 from ..verdict import Diagnosis, Mutant, NotChecked, Verdict
 from .exact import Prober, Pushed
-from .ladder import FLOOR, LEAST, Ladder, doubled, order_verdict
+from .ladder import FLOOR, LEAST, Ladder, order_verdict, settled
 
 _ULPS = 256  #: of the size, a value
 
@@ -45,21 +44,11 @@ def pushed_verdicts(
         return [
             NotChecked(claim=c, subject=subject, reason=reason) for c in ("consistent", "order")
         ]
-    top = max(2 * most, LEAST)
-    try:
-        said = _said(prober, rungs or doubled(top), order, subject)
-        if rungs is None and any(_open(v) for v in said):
-            said = _said(prober, doubled(4 * top), order, subject)
-        return said
-    except Refused as error:
-        reason = f"needs the outputs at other step counts too: {error}"
-        return [
-            NotChecked(claim=c, subject=subject, reason=reason) for c in ("consistent", "order")
-        ]
 
+    def decide(steps: tuple[int, ...]) -> list[Verdict | NotChecked]:
+        return _said(prober, steps, order, subject)
 
-def _open(one: Verdict | NotChecked) -> bool:
-    return isinstance(one, Verdict) and one.outcome is Outcome.UNDECIDED
+    return settled(decide, max(2 * most, LEAST), subject, rungs=rungs)
 
 
 def _said(
