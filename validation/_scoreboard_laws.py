@@ -138,7 +138,9 @@ class Laws:
 
             before = problem.evaluations
             with kept_random_state():
-                torch.manual_seed(0)
+                torch.manual_seed(
+                    0
+                )  # for those that draw from the global generator; it is put back
                 out = self.adapter(problem, n, steps=steps, rng=rng)
             self.evaluations[steps] = problem.evaluations - before
             if problem.levels:

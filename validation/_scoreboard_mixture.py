@@ -65,7 +65,7 @@ def mixture_errors(adapter: Adapter, problem: Problem) -> dict[str, Any]:
     for count in COUNTS:
         given = Started.of(truth, torch.tensor(rows))
         with kept_random_state():
-            torch.manual_seed(0)
+            torch.manual_seed(0)  # for those that draw from the global generator; it is put back
             rng = torch.Generator().manual_seed(1)
             out = adapter(given, _POINTS, steps=count, rng=rng)
         gap = out.detach().numpy().astype(np.float64).reshape(_POINTS, 2) - wanted

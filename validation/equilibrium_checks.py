@@ -176,27 +176,41 @@ def check_balance(
         )
 
     found = piece(there, back)
-    above = float(np.maximum(there, back).max())
-    valid = Evidence(
-        check="probability",
-        kind="exact",
-        measured=Measured(above, above, above),
-        allowed=Allowed(-math.inf, float(limit)),
-        n=n,
-        seed=seed,
-        message=f"largest logarithm of an acceptance probability {above:.3g}",
-    )
+
+    def chance(logs: Vector) -> Evidence:
+        above = float(logs.max())
+        return Evidence(
+            check="probability",
+            kind="exact",
+            measured=Measured(above, above, above),
+            allowed=Allowed(-math.inf, float(limit)),
+            n=n,
+            seed=seed,
+            message=f"largest logarithm of an acceptance probability {above:.3g}",
+        )
+
+    valid = chance(np.maximum(there, back))
     raised = there.copy()
     raised[0] += 4 * limit + 2 * found.value
     worse = piece(raised, back)
     mutant = Mutant(
         name="one-pair-raised", outcome=worse.outcome, check=worse.check, message=worse.message
     )
+    # The ratio of the two sides that nobody cut at one; one of every pair is above it.
+    uncut = chance(np.abs(flow_back - flow_there) + 2 * limit)
     wrong = "; ".join(e.message for e in (found, valid) if e.outcome != "SUPPORTED")
     return replace(
         bare,
         evidence=(found, valid),
-        mutants=(mutant,),
+        mutants=(
+            mutant,
+            Mutant(
+                name="ratio-not-cut",
+                outcome=uncut.outcome,
+                check=uncut.check,
+                message=uncut.message,
+            ),
+        ),
         samples_used=n,
         diagnosis=Diagnosis(text=wrong, cause="balance") if wrong else None,
         finding=f"Mean acceptance {np.exp(there).mean():.3g}; {found.message}.",

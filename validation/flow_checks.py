@@ -201,6 +201,8 @@ def check_inverse(
     )
     if not counts:
         raise bad("steps", "none", "positive integers", "pass e.g. steps=(16, 64)")
+    if n < 2:
+        raise bad("budget", n, "two starting points at least", "allow more")
     caller = Caller(sampler, backend_of(backend, sampler, device), device, timeout, seed)
     start = problem.prior(n, rng=substream(seed, "inverse", problem.name)).reshape(n, -1)
     evidence, mutants = [], []
