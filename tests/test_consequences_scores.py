@@ -143,7 +143,7 @@ def test_weights_and_steps():
     # E|eps/sigma|^2 = 1/sigma^2 in closed form, in the claims by exact second moments: rounding, far below 1e-6.
     assert told("O7") == pytest.approx(0.3**-2 / (0.3**-2 + 0.7**-2 + 1.5**-2), rel=1e-6)
     assert told("O16") == pytest.approx(5000, rel=1e-6)
-    # One for an infinite range of levels: the lowest and highest lack relative parts below 1e-3; the claim allows 1e-2.
+    # One for an infinite range of levels: the ends lack relative parts below 1e-3; the claim allows 1e-2.
     assert told("O17") == pytest.approx(1, abs=1e-3)
     assert told("O27") == pytest.approx(chi2(3).sf(REACH**2), rel=0.03)
     v = np.linalg.eigvalsh(tilted_gaussian().covariance)[-1]
