@@ -71,6 +71,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def _listen() -> None:
+    """A shell that runs its jobs in the background hands down that Ctrl-C is ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "program.py", *arguments],
@@ -79,6 +84,7 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=_listen,
     )
 
 
